@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0
+# What the scripts that run in a guest have in common. A test sources it, sets up a
+# target and logs in with the helpers below, checks what the disk, the target and the
+# kernel say, and ends; what is then left over, or was reported by the kernel, fails it.
+set -uo pipefail
+
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+DRIVER=${DRIVER:-ib_iser_rs}
+results=/run/results
+here=/share/tests/vm
+iqn=iqn.2003-01.org.example:t
+portal=${portal:-10.0.0.1:3260}
+config=/sys/kernel/config
+core=$config/target/core
+
+say() { echo "[$(cut -d' ' -f1 /proc/uptime)] $*"; }
+
+fail() {
+	say "FAILED: $*"
+	exit 1
+}
+
+skip() {
+	say "skipped: $*"
+	exit 77
+}
+
+# must WHAT COMMAND… - COMMAND has to succeed; its output is shown if it does not.
+must() {
+	local what=$1 out rc
+	shift
+	out=$("$@" 2>&1 3>&- 4>&-)
+	rc=$?
+	[ $rc = 0 ] || fail "$what: status $rc from: $*${out:+
+$out}"
+}
+
+# equal WHAT EXPECTED GOT
+equal() {
+	[ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+
+# wait_for SECONDS WHAT COMMAND… - until COMMAND succeeds; slow machines are no failure.
+wait_for() {
+	local limit=$1 what=$2 begin=$SECONDS
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS - begin < limit)) || fail "$what: not within $limit s"
+		sleep 0.1
+	done
+}
+
+### The host: other guests (started by scripts/guest --peer), their links and power
+
+# host VERB GUEST ARGUMENTS… - asks scripts/guest; its answer is our output and status.
+host() {
+	local status text
+	base64 -w 0 <<<"$*" >&3
+	echo >&3
+	read -r status text <&3 || fail "the host does not answer"
+	base64 -d <<<"$text"
+	return "$status"
+}
+
+# on GUEST COMMAND… - runs a shell command there, with this library.
+on() { host on "$@"; }
+
+vm_link() { host link "$1" "nic${3:-0}" "$2"; } # GUEST on|off [N]
+vm_kill() { host kill "$1"; }
+vm_start() { host start "$1"; }
+
+### RDMA
+
+# rxe_up ADDRESS [NETDEV] - a RoCE device over NETDEV. The MTU comes first, rxe takes its
+# own from it once.
+rxe_up() {
+	local dev=${2:-eth0}
+	modprobe rdma_rxe || fail "no rdma_rxe"
+	ip link set "$dev" mtu 9000 up || fail "cannot set up $dev"
+	ip addr add "$1/24" dev "$dev" || fail "cannot give $dev the address $1"
+	rdma link add "rxe_$dev" type rxe netdev "$dev" || fail "no rxe over $dev"
+	wait_for 30 "RDMA device rxe_$dev" grep -q ACTIVE "/sys/class/infiniband/rxe_$dev/ports/1/state"
+}
+
+### The LIO target, by configfs
+
+lio_up() {
+	modprobe -a target_core_mod target_core_file target_core_iblock iscsi_target_mod ib_isert ||
+		fail "no LIO"
+	mountpoint -q $config || mount -t configfs configfs $config
+}
+
+# backstore NAME ramdisk SIZE | NAME fileio FILE SIZE | NAME iblock DEVICE - SIZE in
+# MiB. A device of LIO that luns can be made of.
+backstore() {
+	local name=$1 kind=$2 dir control
+	case $kind in
+	ramdisk) dir=$core/rd_mcp_0 control=rd_pages=$(($3 * 256)) ;;
+	fileio)
+		truncate -s "$4M" "$3"
+		dir=$core/fileio_0 control=fd_dev_name=$3,fd_dev_size=$(($4 << 20)),fd_buffered_io=1
+		;;
+	iblock) dir=$core/iblock_0 control=udev_path=$3 ;;
+	esac
+	mkdir -p "$dir/$name" &&
+		echo "$control" >"$dir/$name/control" &&
+		echo "serial-$name" >"$dir/$name/wwn/vpd_unit_serial" &&
+		echo 1 >"$dir/$name/enable" || fail "LIO: no backstore $name ($*)"
+	for attr in emulate_tpu emulate_tpws emulate_write_cache; do
+		[ "$kind" = iblock ] || echo 1 >"$dir/$name/attrib/$attr" 2>/dev/null
+	done
+}
+
+# lio_target IQN [PORTAL] [iser|tcp] - an open target without luns.
+lio_target() {
+	local tpg=$config/target/iscsi/$1/tpgt_1 np=${2:-$portal}
+	mkdir -p "$tpg/np/$np" || fail "LIO: no portal $np for $1"
+	if [ "${3:-iser}" = iser ]; then
+		echo 1 >"$tpg/np/$np/iser" || fail "LIO: no iSER at $np"
+	fi
+	for a in authentication=0 generate_node_acls=1 cache_dynamic_acls=1 demo_mode_write_protect=0; do
+		echo "${a#*=}" >"$tpg/attrib/${a%=*}" || fail "LIO: $a"
+	done
+	echo 1 >"$tpg/enable" || fail "LIO: cannot enable $1"
+}
+
+# lio_lun IQN LUN BACKSTORE
+lio_lun() {
+	local lun=$config/target/iscsi/$1/tpgt_1/lun/lun_$2
+	mkdir -p "$lun" && ln -s "$core"/*/"$3" "$lun/$3" || fail "LIO: no lun $2 for $1"
+}
+
+# lio_set IQN GROUP/NAME VALUE, as in: lio_set $iqn param/ImmediateData No
+lio_set() { echo "$3" >"$config/target/iscsi/$1/tpgt_1/$2" || fail "LIO: cannot set $2=$3"; }
+
+lio_enable() { lio_set "$1" enable "$2"; }
+
+### The initiator
+
+load_driver() {
+	if [ "$DRIVER" != ib_iser ]; then
+		cp /share/modprobe.conf "/etc/modprobe.d/$DRIVER.conf"
+	fi
+	must "load the driver" modprobe "$DRIVER"
+	[ -d "/sys/module/$DRIVER" ] || fail "modprobe $DRIVER succeeded, but it is not loaded"
+	[ -d /sys/class/iscsi_transport/iser ] || fail "$DRIVER loaded, but there is no transport iser"
+}
+
+driver_loaded() { [ -d "/sys/module/$DRIVER" ]; }
+
+iscsid_up() {
+	mkdir -p /run/lock/iscsi
+	echo "InitiatorName=${initiator:-iqn.1993-08.org.debian:01:guest}" >/etc/iscsi/initiatorname.iscsi
+	# Only what a test asks for: no login at boot, no waiting for 120 s by accident.
+	modprobe -a scsi_transport_iscsi libiscsi sd_mod sg || fail "no iSCSI in this kernel"
+	iscsid 3>&- 4>&- || fail "iscsid does not start"
+	wait_for 30 "iscsid" iscsiadm -m iface
+}
+
+# initiator_up - all that a test with one guest needs before its target is defined.
+initiator_up() {
+	rxe_up "${portal%:*}"
+	lio_up
+	load_driver
+	iscsid_up
+}
+
+discover() { must "discovery at ${1:-$portal}" iscsiadm -m discovery -o new -o old -t st -I iser -p "${1:-$portal}"; }
+
+# set_node IQN NAME VALUE - of the record that discovery made.
+set_node() { must "set $2" iscsiadm -m node -T "$1" -o update -n "$2" -v "$3"; }
+
+login() { must "login to $1" iscsiadm -m node -T "$1" -l; }
+logout() { must "logout of $1" iscsiadm -m node -T "$1" -u; }
+
+sessions() { ls /sys/class/iscsi_session 2>/dev/null; }
+
+# session_of IQN - the names of its sessions.
+session_of() {
+	local s
+	for s in $(sessions); do
+		if [ "$(<"/sys/class/iscsi_session/$s/targetname")" = "$1" ]; then
+			echo "$s"
+		fi
+	done
+}
+
+state_of() { cat "/sys/class/iscsi_session/$1/state"; }
+logged_in() { [ "$(state_of "$1" 2>/dev/null)" = LOGGED_IN ]; }
+
+# scsi_of SESSION LUN - its folder in sysfs; disk_of SESSION LUN - its /dev/sdX.
+scsi_of() { echo /sys/class/iscsi_session/"$1"/device/target*/*:"$2"; }
+disk_of() {
+	local b
+	b=$(echo "$(scsi_of "$1" "$2")"/block/sd*)
+	[ -d "$b" ] && [ -b "/dev/${b##*/}" ] && echo "/dev/${b##*/}"
+}
+sg_of() { echo "/dev/$(basename "$(scsi_of "$1" "$2")"/scsi_generic/sg*)"; }
+
+# connect IQN [LUN] - login to a discovered target; the session and the disk are then in
+# $session and $disk.
+connect() {
+	login "$1"
+	session=$(session_of "$1" | tail -n 1)
+	wait_for 60 "disk of $1" disk_of "$session" "${2:-0}"
+	disk=$(disk_of "$session" "${2:-0}")
+}
+
+# one_disk [KIND SIZE] - the usual start: one target with one lun, and its disk in $disk.
+one_disk() {
+	initiator_up
+	case ${1:-fileio} in
+	fileio) backstore d0 fileio /tmp/d0 "${2:-64}" ;;
+	ramdisk) backstore d0 ramdisk "${2:-64}" ;;
+	esac
+	lio_target $iqn
+	lio_lun $iqn 0 d0
+	discover
+	connect $iqn
+}
+
+# verified NAME FIO-OPTIONS… - writes and reads back with crc32c.
+verified() {
+	local name=$1
+	shift
+	must "verified I/O ($name)" fio --name="$name" --filename="${disk:?}" --rw=randwrite \
+		--verify=crc32c --verify_fatal=1 --direct=1 --ioengine=libaio --iodepth=16 \
+		--randrepeat=0 --thread --output="$results/fio-$name" "$@"
+}
+
+### The end
+
+kernel_reports='WARNING:|BUG:|Oops|kernel BUG|Call Trace:|general protection|KASAN|KCSAN|UBSAN|lockdep|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU|INFO: (task|rcu)|blocked for more than|soft lockup|hard LOCKUP|DMA-API:|refcount_t|ODEBUG|unreferenced object|sleeping function called|scheduling while atomic|list_(add|del) corruption|rust_kernel: panicked'
+harmless='clocksource: |Watchdog remote CPU|DMA-API: preallocated|lockdep debugging|DMA-API: debugging enabled'
+
+end_of_test() {
+	local rc=$? reports
+	trap - EXIT
+	if driver_loaded; then
+		if [ -n "$(sessions)" ] && ! timeout 60 iscsiadm -m node -u >/run/logout 2>&1; then
+			cat /run/logout
+			say "FAILED: logout at the end"
+			[ $rc != 0 ] || rc=1
+		fi
+		if ! timeout 60 modprobe -r "$DRIVER" || driver_loaded; then
+			say "FAILED: $DRIVER cannot be unloaded ($(lsmod | grep "^$DRIVER "))"
+			[ $rc != 0 ] || rc=1
+		fi
+	fi
+	reports=$(dmesg | grep -E "$kernel_reports" | grep -vE "$harmless")
+	if [ -n "$reports" ]; then
+		say "FAILED: the kernel reported (all of it is in dmesg-*):"
+		head -n 20 <<<"$reports"
+		[ $rc != 0 ] && [ $rc != 77 ] || rc=1
+	fi
+	exit $rc
+}
+[ "$(cat /proc/sys/kernel/hostname)" != initiator ] || [ -n "${no_end:-}" ] || trap end_of_test EXIT
