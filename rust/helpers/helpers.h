@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * C helpers for what bindgen cannot translate: static inline functions, macros,
+ * and fields of structures that are opaque to Rust.
+ */
+#ifndef IB_ISER_RS_HELPERS_H
+#define IB_ISER_RS_HELPERS_H
+
+#include <rdma/ib_verbs.h>
+#include <rdma/rdma_cm.h>
+#include <scsi/libiscsi.h>
+#include <scsi/scsi_host.h>
+#include <scsi/scsi_transport_iscsi.h>
+
+/* What the device offers, as far as a consumer of fast registration needs it. */
+struct iser_rs_device_attr {
+	u32 max_qp_wr;
+	u32 max_send_sge;
+	u32 max_fast_reg_page_list_len;
+	u32 max_qp_rd_atom;
+	bool mem_mgt_extensions;
+	bool sg_gaps_reg;
+};
+
+void iser_rs_device_attr(struct ib_device *dev, struct iser_rs_device_attr *attr);
+const char *iser_rs_device_name(struct ib_device *dev);
+struct device *iser_rs_device_parent(struct ib_device *dev);
+
+struct rdma_cm_id *iser_rs_create_id(rdma_cm_event_handler handler, void *context);
+struct ib_device *iser_rs_id_device(struct rdma_cm_id *id);
+void *iser_rs_id_context(struct rdma_cm_id *id);
+struct ib_qp *iser_rs_id_qp(struct rdma_cm_id *id);
+
+u32 iser_rs_pd_local_dma_lkey(struct ib_pd *pd);
+
+int iser_rs_post_send(struct ib_qp *qp, const struct ib_send_wr *wr,
+		      const struct ib_send_wr **bad_wr);
+int iser_rs_post_recv(struct ib_qp *qp, const struct ib_recv_wr *wr);
+
+u64 iser_rs_dma_map_single(struct ib_device *dev, void *ptr, size_t size,
+			   enum dma_data_direction dir);
+void iser_rs_dma_unmap_single(struct ib_device *dev, u64 addr, size_t size,
+			      enum dma_data_direction dir);
+bool iser_rs_dma_mapping_error(struct ib_device *dev, u64 addr);
+int iser_rs_dma_map_sg(struct ib_device *dev, struct scatterlist *sg, int nents,
+		       enum dma_data_direction dir);
+void iser_rs_dma_unmap_sg(struct ib_device *dev, struct scatterlist *sg, int nents,
+			  enum dma_data_direction dir);
+void iser_rs_dma_sync_for_cpu(struct ib_device *dev, u64 addr, size_t size,
+			      enum dma_data_direction dir);
+void iser_rs_dma_sync_for_device(struct ib_device *dev, u64 addr, size_t size,
+				 enum dma_data_direction dir);
+
+/* What a transport says of a new SCSI host. */
+struct iser_rs_host_limits {
+	u32 can_queue;
+	u32 cmd_per_lun;
+	u32 max_lun;
+	u32 sg_tablesize;
+	u32 max_sectors;
+	u32 virt_boundary_mask;
+};
+
+void iser_rs_host_set(struct Scsi_Host *shost, struct scsi_transport_template *tt,
+		      const struct iser_rs_host_limits *limits);
+struct Scsi_Host *iser_rs_session_to_host(struct iscsi_cls_session *session);
+struct iscsi_session *iser_rs_session_of_command(struct scsi_cmnd *sc);
+struct iscsi_session *iser_rs_session_libiscsi(struct iscsi_cls_session *session);
+
+bool iser_rs_transport_exists(const char *name);
+void iser_rs_lock_forward(struct iscsi_session *session);
+void iser_rs_unlock_forward(struct iscsi_session *session);
+void iser_rs_lock_back(struct iscsi_session *session);
+void iser_rs_unlock_back(struct iscsi_session *session);
+bool iser_rs_try_module_get(struct module *module);
+void iser_rs_module_put(struct module *module);
+
+#endif

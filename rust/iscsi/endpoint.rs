@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Endpoints: connections to a portal, before and while a session uses them.
+
+use kernel::{
+    error::from_result,
+    ffi::{c_char, c_int},
+    prelude::*,
+    sync::{Arc, ArcBorrow},
+    types::ForeignOwnable, //
+};
+
+use super::{globals::ModuleReference, transport::Transport};
+use crate::{addr::SockAddr, bindings};
+
+/// The callbacks of a transport that deal with endpoints.
+///
+/// The `dd_data` of its endpoints comes from `Arc::<T::Endpoint>::into_foreign`, from `connect`
+/// until `disconnect`.
+pub(super) struct EndpointOps<T>(core::marker::PhantomData<T>);
+
+impl<T: Transport> EndpointOps<T> {
+    /// # Safety
+    ///
+    /// `ep` must be an endpoint of this transport that is not disconnected during `'a`.
+    pub(super) unsafe fn borrow<'a>(
+        ep: *mut bindings::iscsi_endpoint,
+    ) -> ArcBorrow<'a, T::Endpoint> {
+        // SAFETY: As the caller promises.
+        unsafe { Arc::<T::Endpoint>::borrow((*ep).dd_data) }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the transport class, with an address of at least the size of its family.
+    pub(super) unsafe extern "C" fn connect(
+        _host: *mut bindings::Scsi_Host,
+        address: *mut bindings::sockaddr,
+        non_blocking: c_int,
+    ) -> *mut bindings::iscsi_endpoint {
+        // SAFETY: As required of the caller.
+        let result = unsafe { SockAddr::from_raw(address.cast()) }
+            .and_then(|address| Self::try_connect(address, non_blocking != 0));
+        match result {
+            Ok(ep) => ep,
+            Err(error) => error.to_ptr(),
+        }
+    }
+
+    fn try_connect(
+        address: SockAddr,
+        non_blocking: bool,
+    ) -> Result<*mut bindings::iscsi_endpoint> {
+        // An endpoint may outlive all sessions, so it holds the module itself.
+        let module = ModuleReference::new(T::globals())?;
+        // SAFETY: May be called at any time.
+        let ep = unsafe { bindings::iscsi_create_endpoint(0) };
+        if ep.is_null() {
+            return Err(ENOMEM);
+        }
+        match T::connect(address, non_blocking) {
+            Ok(endpoint) => {
+                // SAFETY: The endpoint is ours until user space gets its handle.
+                unsafe { (*ep).dd_data = endpoint.into_foreign() };
+                module.leak();
+                Ok(ep)
+            }
+            Err(error) => {
+                // SAFETY: Just created.
+                unsafe { bindings::iscsi_destroy_endpoint(ep) };
+                Err(error)
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the transport class, with an endpoint of this transport.
+    pub(super) unsafe extern "C" fn poll(
+        ep: *mut bindings::iscsi_endpoint,
+        timeout_ms: c_int,
+    ) -> c_int {
+        // SAFETY: The class does not disconnect an endpoint while it polls it.
+        let endpoint = unsafe { Self::borrow(ep) };
+        from_result(|| T::poll(endpoint, timeout_ms).map(c_int::from))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the transport class, once, with an endpoint of this transport.
+    pub(super) unsafe extern "C" fn disconnect(ep: *mut bindings::iscsi_endpoint) {
+        // SAFETY: From `connect`, and not used after this.
+        let endpoint = unsafe { Arc::<T::Endpoint>::from_foreign((*ep).dd_data) };
+        T::disconnect(endpoint.as_arc_borrow());
+        drop(endpoint);
+        // SAFETY: As required of the caller.
+        unsafe { bindings::iscsi_destroy_endpoint(ep) };
+        // SAFETY: Leaked by `try_connect`. The class holds another reference during this call.
+        drop(unsafe { ModuleReference::from_leaked(T::globals()) });
+    }
+
+    /// # Safety
+    ///
+    /// Called by the transport class, with an endpoint of this transport and a page.
+    pub(super) unsafe extern "C" fn get_parameter(
+        ep: *mut bindings::iscsi_endpoint,
+        parameter: bindings::iscsi_param,
+        buffer: *mut c_char,
+    ) -> c_int {
+        match parameter {
+            bindings::iscsi_param_ISCSI_PARAM_CONN_PORT
+            | bindings::iscsi_param_ISCSI_PARAM_CONN_ADDRESS => {
+                // SAFETY: The class holds the endpoint.
+                let endpoint = unsafe { Self::borrow(ep) };
+                let address = T::address(&endpoint).as_ptr().cast_mut();
+                // SAFETY: The address is only read, the buffer is the caller's.
+                unsafe { bindings::iscsi_conn_get_addr_param(address, parameter, buffer) }
+            }
+            _ => ENOSYS_RAW,
+        }
+    }
+}
+
+/// `-ENOSYS`, which the class expects for what a transport does not have.
+pub(super) const ENOSYS_RAW: c_int = -38;

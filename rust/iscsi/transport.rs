@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver implements.
+
+use kernel::{
+    prelude::*,
+    sync::{Arc, ArcBorrow}, //
+};
+
+use super::{
+    connection::Connection,
+    globals::Globals,
+    parameter::{HostParameter, Parameter, ParameterAction},
+    session::{NewSession, Session},
+    task::Task,
+};
+use crate::addr::SockAddr;
+
+/// An iSCSI transport.
+///
+/// User space makes an endpoint, polls it until it is connected, makes a session and a connection
+/// for it, binds them, logs in by PDUs that it makes itself, and starts the connection. When a
+/// connection has failed it is stopped, and a new endpoint is bound to it.
+pub(crate) trait Transport: Sized + 'static {
+    /// Name by which user space selects the transport.
+    const NAME: &'static CStr;
+    /// Description of its hosts.
+    const HOST_NAME: &'static CStr;
+    /// Name of its hosts in sysfs.
+    const PROC_NAME: &'static CStr;
+    /// Scatter-gather entries of a command, where there is no endpoint to ask.
+    const DEFAULT_SG_TABLESIZE: u16;
+    /// Commands for each logical unit, where the session does not say.
+    const DEFAULT_CMD_PER_LUN: i16;
+    /// Bytes that the transport puts before the header of each PDU.
+    const HEADER_PREFIX: usize;
+    /// Bytes of data that a PDU from the target may have in full feature phase.
+    const MAX_RECV_DATA_SEGMENT_LENGTH: u32;
+
+    /// A connection to a portal.
+    type Endpoint: Send + Sync + 'static;
+
+    /// Where the registration of this transport is found: a `static`.
+    fn globals() -> &'static Globals;
+
+    /// Starts to connect; unless `non_blocking`, waits for the outcome. May sleep.
+    fn connect(address: SockAddr, non_blocking: bool) -> Result<Arc<Self::Endpoint>>;
+
+    /// Waits until the connection is made, `timeout_ms` at most. Returns whether it is.
+    fn poll(endpoint: ArcBorrow<'_, Self::Endpoint>, timeout_ms: i32) -> Result<bool>;
+
+    /// Ends the connection. All tasks are given back on return. May sleep.
+    fn disconnect(endpoint: ArcBorrow<'_, Self::Endpoint>);
+
+    /// The portal.
+    fn address(endpoint: &Self::Endpoint) -> &SockAddr;
+
+    /// Makes a session for the endpoint, or for one that is not known yet. May sleep.
+    fn create_session(
+        endpoint: Option<ArcBorrow<'_, Self::Endpoint>>,
+        new: NewSession<'_, Self>,
+    ) -> Result<Session>;
+
+    /// Makes ready to transmit tasks of `connection` over the endpoint. May sleep.
+    fn bind(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: Connection) -> Result;
+
+    /// The login is done and all parameters are known. May sleep.
+    fn start(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: &Connection) -> Result;
+
+    /// Transmits a task. Called under the session's forward lock, so it must not sleep, and not
+    /// call [`Connection::fail`].
+    ///
+    /// # Errors
+    ///
+    /// A SCSI command is tried again later.
+    fn transmit(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
+
+    /// Ends the target's access to the data of all tasks that `abandoned` names by index, and
+    /// gives them back. Called by error handlers; may sleep.
+    fn fence(endpoint: ArcBorrow<'_, Self::Endpoint>, abandoned: impl Fn(usize) -> bool);
+
+    /// What to do with a parameter that user space sets to `value`.
+    fn set_parameter(parameter: Parameter, value: &[u8]) -> ParameterAction;
+
+    /// Whether user space can see a parameter.
+    fn shows(parameter: Parameter) -> bool;
+
+    /// Whether user space can see a host's parameter.
+    fn shows_host(parameter: HostParameter) -> bool;
+}

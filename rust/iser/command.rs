@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SCSI commands on their way to the target.
+//!
+//! The data of a read is written by the target into a region that it may only write; that of a
+//! write goes along as immediate data, in Data-Out PDUs, or is read by the target from a region
+//! that it may only read (RFC 7145 section 7.3). What is sent needs no registration.
+
+use kernel::prelude::*;
+
+use super::{
+    queue::Queue,
+    wire::{ControlHeader, RemoteBuffer, BHS_LEN, HEADERS_LEN, ISER_HEADER_LEN},
+};
+use crate::{
+    iscsi::task::Task,
+    rdma::{
+        qp::QueuePair,
+        region::Access,
+        slot::FollowUp, //
+    },
+    sg::Direction,
+};
+
+/// Sends a SCSI command. Softirq or not, under the session's forward lock.
+pub(super) fn send(queue_pair: &QueuePair<Queue>, mut task: Task<'_>) -> Result {
+    let command = task.command().ok_or(EINVAL)?;
+    let (direction, len) = (command.direction(), command.data_len());
+    let immediate = task.immediate_len();
+    let unsolicited = task.unsolicited_len();
+
+    let owner = task.hold().ok_or(ENOTCONN)?;
+    let mut transfer = queue_pair.prepare(
+        task.index(),
+        owner,
+        direction.unwrap_or(Direction::FromDevice),
+    )?;
+    let mut header = ControlHeader::default();
+    match direction {
+        Some(Direction::FromDevice) => {
+            let key = transfer.register(Access::RemoteWrite)?;
+            header.read = Some(RemoteBuffer {
+                stag: key.rkey,
+                base: key.base,
+            });
+        }
+        // The target reads what it is not sent.
+        Some(Direction::ToDevice) if immediate + unsolicited < len => {
+            let key = transfer.register(Access::RemoteRead)?;
+            header.write = Some(RemoteBuffer {
+                stag: key.rkey,
+                base: key.base + (immediate + unsolicited) as u64,
+            });
+        }
+        _ => {}
+    }
+    task.set_prefix(&header.encode());
+
+    let segment = task.max_data_segment().max(1);
+    let data_outs = (0..unsolicited.div_ceil(segment)).map(|_| next_data_out(&mut task));
+    transfer.post(immediate, data_outs, true)
+}
+
+/// The next Data-Out PDU of a command (RFC 7145 section 7.3.5).
+fn next_data_out(task: &mut Task<'_>) -> FollowUp<HEADERS_LEN> {
+    let (bhs, offset, len) = task.next_data_out();
+    FollowUp {
+        header: with_prefix(&ControlHeader::default(), &bhs),
+        offset,
+        len,
+    }
+}
+
+fn with_prefix(prefix: &ControlHeader, bhs: &[u8; BHS_LEN]) -> [u8; HEADERS_LEN] {
+    let mut header = [0; HEADERS_LEN];
+    let (first, second) = header.split_at_mut(ISER_HEADER_LEN);
+    first.copy_from_slice(&prefix.encode());
+    second.copy_from_slice(bhs);
+    header
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What libiscsi and user space ask of the transport.
+
+use kernel::{
+    prelude::*,
+    sync::{Arc, ArcBorrow}, //
+};
+
+use super::{
+    command,
+    connection::Connection,
+    control,
+    queue::{self, TASKS},
+    wire::FFP_PAYLOAD_LEN,
+};
+use crate::{
+    addr::SockAddr,
+    iscsi::{
+        self,
+        globals::Globals,
+        parameter::{HostParameter, Parameter, ParameterAction},
+        session::{NewSession, Session},
+        task::Task,
+        transport::Transport,
+    },
+    module_parameters,
+    rdma::device::Attributes,
+    scsi::host::Limits,
+};
+
+/// Bytes of a page of a memory region.
+const PAGE: u32 = 4096;
+const SECTOR: u32 = 512;
+const SECTORS_PER_PAGE: u32 = PAGE / SECTOR;
+
+/// Most sectors of a command, the largest value of the module parameter: 16 MiB.
+pub(crate) const MAX_SECTORS: u32 = 32768;
+
+/// Pages of a command, and of the region for it.
+pub(super) struct MemoryLimits {
+    sg_tablesize: u32,
+    pub(super) region_pages: usize,
+}
+
+/// What commands and regions a device allows.
+pub(super) fn memory_limits(device: &Attributes) -> MemoryLimits {
+    // Data that does not begin at a page lies in one page more than its length tells.
+    let reserved = u32::from(!device.sg_gaps);
+    let wanted = module_parameters::max_sectors.value().div_ceil(SECTORS_PER_PAGE);
+    let possible = (device.max_region_pages as u32)
+        .saturating_sub(reserved)
+        .max(1);
+    let sg_tablesize = wanted.min(possible);
+    MemoryLimits {
+        sg_tablesize,
+        region_pages: (sg_tablesize + reserved) as usize,
+    }
+}
+
+static GLOBALS: Globals = Globals::new();
+
+/// The transport `iser`.
+pub(crate) struct Iser;
+
+impl Transport for Iser {
+    const NAME: &'static CStr = c"iser";
+    const HOST_NAME: &'static CStr = c"iSCSI Initiator over iSER";
+    const PROC_NAME: &'static CStr = c"iscsi_iser";
+    const DEFAULT_SG_TABLESIZE: u16 = 128;
+    const DEFAULT_CMD_PER_LUN: i16 = 512;
+    const HEADER_PREFIX: usize = super::wire::ISER_HEADER_LEN;
+    const MAX_RECV_DATA_SEGMENT_LENGTH: u32 = FFP_PAYLOAD_LEN as u32;
+
+    type Endpoint = Connection;
+
+    fn globals() -> &'static Globals {
+        &GLOBALS
+    }
+
+    fn connect(address: SockAddr, non_blocking: bool) -> Result<Arc<Connection>> {
+        Connection::connect(address, non_blocking)
+    }
+
+    fn poll(endpoint: ArcBorrow<'_, Connection>, timeout_ms: i32) -> Result<bool> {
+        endpoint.poll(timeout_ms)
+    }
+
+    fn disconnect(endpoint: ArcBorrow<'_, Connection>) {
+        endpoint.disconnect();
+    }
+
+    fn address(endpoint: &Connection) -> &SockAddr {
+        endpoint.address()
+    }
+
+    fn create_session(
+        endpoint: Option<ArcBorrow<'_, Connection>>,
+        new: NewSession<'_, Self>,
+    ) -> Result<Session> {
+        let can_queue = new.commands().clamp(*TASKS.start(), *TASKS.end());
+        if can_queue != new.commands() {
+            pr_info!(
+                "cmds_max {} is out of range, using {}\n",
+                new.commands(),
+                can_queue
+            );
+        }
+        let queue_depth = new.queue_depth();
+        let limits = |sg_tablesize: u32, virt_boundary_mask| Limits {
+            can_queue: can_queue.into(),
+            cmd_per_lun: queue_depth.into(),
+            max_lun: module_parameters::max_lun.value(),
+            sg_tablesize,
+            max_sectors: module_parameters::max_sectors.value()
+                .min(sg_tablesize * SECTORS_PER_PAGE),
+            virt_boundary_mask,
+        };
+        let Some(endpoint) = endpoint else {
+            let limits = limits(Self::DEFAULT_SG_TABLESIZE.into(), PAGE - 1);
+            return new.create(&limits, None);
+        };
+        endpoint.with_domain(|pd| {
+            let device = pd.device();
+            let attributes = device.attributes();
+            let boundary = if attributes.sg_gaps { 0 } else { PAGE - 1 };
+            let limits = limits(memory_limits(&attributes).sg_tablesize, boundary);
+            new.create(&limits, device.parent())
+        })
+    }
+
+    fn bind(
+        endpoint: ArcBorrow<'_, Connection>,
+        connection: iscsi::connection::Connection,
+    ) -> Result {
+        queue::bind(&endpoint, connection)
+    }
+
+    fn start(
+        endpoint: ArcBorrow<'_, Connection>,
+        connection: &iscsi::connection::Connection,
+    ) -> Result {
+        endpoint.set_target(connection.target_name()?);
+        queue::start(&endpoint, connection)
+    }
+
+    fn transmit(endpoint: ArcBorrow<'_, Connection>, task: Task<'_>) -> Result {
+        endpoint.with_queue_pair(|queue_pair| {
+            if endpoint.has_failed() {
+                return Err(ENOTCONN);
+            }
+            if task.command().is_some() {
+                command::send(queue_pair, task)
+            } else {
+                control::send(&endpoint, queue_pair, task)
+            }
+        })
+    }
+
+    fn fence(endpoint: ArcBorrow<'_, Connection>, abandoned: impl Fn(usize) -> bool) {
+        Arc::from(endpoint).fence(abandoned);
+    }
+
+    fn set_parameter(parameter: Parameter, value: &[u8]) -> ParameterAction {
+        match parameter {
+            // The receive buffers have their size.
+            Parameter::MaxRecvDataSegmentLength => ParameterAction::Ignore,
+            // RFC 7145 section 6: digests are None, markers No.
+            Parameter::HeaderDigest
+            | Parameter::DataDigest
+            | Parameter::IfMarker
+            | Parameter::OfMarker => {
+                if value.trim_ascii() == b"0" {
+                    ParameterAction::Ignore
+                } else {
+                    pr_err!("{:?} must not be used with iSER\n", parameter);
+                    ParameterAction::Refuse
+                }
+            }
+            _ => ParameterAction::Keep,
+        }
+    }
+
+    fn shows(parameter: Parameter) -> bool {
+        !matches!(parameter, Parameter::IfMarker | Parameter::OfMarker)
+    }
+
+    fn shows_host(parameter: HostParameter) -> bool {
+        !matches!(parameter, HostParameter::IpAddress)
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a transfer still waits for, in one atomic word.
+//!
+//! A slot is idle, held by whoever prepares a transfer in it, or armed. An armed slot waits for
+//! events: the peer's answer, the sends that read the data's pages, and the end of the peer's
+//! access to its region. Whoever takes away the last of them finds the slot its own to finish;
+//! until then nobody may touch what is in it. That makes it impossible to finish a transfer while
+//! the peer can still reach its memory.
+//!
+//! Memory order: arming releases what was put into the slot, every later change is fully ordered,
+//! so that the finisher sees it all, and going idle releases the slot to the next user.
+
+use kernel::sync::atomic::{
+    ordering::{Acquire, Full, Release},
+    Atomic,
+};
+
+/// A snapshot of the word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(u32);
+
+impl State {
+    const SENDS: u32 = 0xfff;
+    const HELD: u32 = 1 << 12;
+    const ARMED: u32 = 1 << 13;
+    const ANSWER: u32 = 1 << 14;
+    const REGION: u32 = 1 << 15;
+    const INVALIDATING: u32 = 1 << 16;
+    const ADVERTISED: u32 = 1 << 17;
+    const GENERATION_SHIFT: u32 = 18;
+    const GENERATION: u32 = !0 << Self::GENERATION_SHIFT;
+
+    /// The most sends that one transfer may wait for.
+    pub(super) const MAX_SENDS: usize = Self::SENDS as usize - 1;
+
+    fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn without(self, bits: u32) -> Self {
+        Self(self.0 & !bits)
+    }
+
+    fn with(self, bits: u32) -> Self {
+        Self(self.0 | bits)
+    }
+
+    /// A transfer has been put into the slot and not finished.
+    pub(super) fn is_armed(self) -> bool {
+        self.has(Self::ARMED)
+    }
+
+    /// The peer has still to answer.
+    pub(super) fn awaits_answer(self) -> bool {
+        self.is_armed() && self.has(Self::ANSWER)
+    }
+
+    /// The peer has access, and nothing has been done to end it.
+    pub(super) fn has_region(self) -> bool {
+        self.has(Self::REGION)
+    }
+
+    /// The peer knows the region's key.
+    pub(super) fn is_advertised(self) -> bool {
+        self.has(Self::ADVERTISED)
+    }
+
+    /// Nothing is waited for any more.
+    fn is_complete(self) -> bool {
+        self.is_armed()
+            && !self.has(Self::SENDS | Self::ANSWER | Self::REGION | Self::INVALIDATING)
+    }
+
+    /// The answer has come. The region is then invalid already, if `remotely` so, or is being
+    /// invalidated from now on.
+    ///
+    /// If something else is still waited for, so is one send more than before: the caller takes
+    /// it away by [`Self::sent`] when it has put the answer where the finisher looks for it.
+    pub(super) fn answered(self, remotely: bool) -> Self {
+        let next = self.without(Self::ANSWER);
+        let next = if remotely {
+            next.without(Self::REGION)
+        } else {
+            next.fenced()
+        };
+        if next.is_complete() {
+            next
+        } else {
+            Self(next.0 + 1)
+        }
+    }
+
+    /// No answer is waited for any more.
+    pub(super) fn abandoned(self) -> Self {
+        self.without(Self::ANSWER).fenced()
+    }
+
+    fn fenced(self) -> Self {
+        if self.has_region() {
+            self.without(Self::REGION).with(Self::INVALIDATING)
+        } else {
+            self
+        }
+    }
+
+    /// One send that read the data has completed.
+    pub(super) fn sent(self) -> Option<Self> {
+        self.has(Self::SENDS).then(|| Self(self.0 - 1))
+    }
+
+    /// The local invalidation has completed.
+    pub(super) fn invalidated(self) -> Option<Self> {
+        self.has(Self::INVALIDATING)
+            .then(|| self.without(Self::INVALIDATING))
+    }
+}
+
+/// What a transfer waits for when it is armed.
+pub(super) struct Awaited {
+    pub(super) sends: usize,
+    pub(super) answer: bool,
+    /// The region is registered.
+    pub(super) region: bool,
+    /// The peer is told its key.
+    pub(super) advertised: bool,
+}
+
+/// Result of a change: who goes on.
+#[derive(PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Something is still waited for.
+    Pending,
+    /// All has happened: the slot belongs to the caller, who must call [`Fence::release`].
+    Complete,
+}
+
+/// The word of one slot.
+pub(super) struct Fence(Atomic<u32>);
+
+impl Fence {
+    pub(super) const fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    pub(super) fn load(&self) -> State {
+        State(self.0.load(Acquire))
+    }
+
+    /// Idle to held, with the next generation. Fails if the slot is in use.
+    pub(super) fn hold(&self) -> bool {
+        let now = self.load();
+        if now.has(State::HELD | State::ARMED) {
+            return false;
+        }
+        let generation = (now.0 & State::GENERATION).wrapping_add(1 << State::GENERATION_SHIFT);
+        self.0.cmpxchg(now.0, generation | State::HELD, Full).is_ok()
+    }
+
+    /// Held to armed. Only for the holder.
+    pub(super) fn arm(&self, awaited: &Awaited) -> State {
+        let generation = self.load().0 & State::GENERATION;
+        let mut next = State(generation | State::ARMED | awaited.sends as u32 & State::SENDS);
+        if awaited.answer {
+            next = next.with(State::ANSWER);
+        }
+        if awaited.region {
+            next = next.with(State::REGION);
+        }
+        if awaited.advertised {
+            next = next.with(State::ADVERTISED);
+        }
+        self.0.store(next.0, Release);
+        next
+    }
+
+    /// Armed to held again, if nothing has happened since [`Self::arm`] returned `armed`.
+    pub(super) fn disarm(&self, armed: State) -> bool {
+        let held = armed.0 & State::GENERATION | State::HELD;
+        self.0.cmpxchg(armed.0, held, Full).is_ok()
+    }
+
+    /// Replaces the state by what `change` makes of it, until `change` returns `None`.
+    ///
+    /// Returns the state before the change and what follows from it, or the last state seen. A
+    /// change that completes the slot leaves it held by the caller.
+    pub(super) fn update(
+        &self,
+        mut change: impl FnMut(State) -> Option<State>,
+    ) -> Result<(State, Outcome), State> {
+        let mut now = self.load();
+        loop {
+            let Some(next) = change(now).filter(|_| now.is_armed()) else {
+                return Err(now);
+            };
+            let complete = next.is_complete();
+            let word = if complete {
+                next.0 & State::GENERATION | State::HELD
+            } else {
+                next.0
+            };
+            match self.0.cmpxchg(now.0, word, Full) {
+                Ok(_) => {
+                    return Ok((
+                        now,
+                        if complete {
+                            Outcome::Complete
+                        } else {
+                            Outcome::Pending
+                        },
+                    ))
+                }
+                Err(seen) => now = State(seen),
+            }
+        }
+    }
+
+    /// Held to idle. Only for the holder, who has emptied the slot.
+    pub(super) fn release(&self) {
+        let generation = self.load().0 & State::GENERATION;
+        self.0.store(generation, Release);
+    }
+}

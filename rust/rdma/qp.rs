@@ -1,0 +1,675 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Queue pairs.
+//!
+//! C header: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h)
+
+use core::{cell::UnsafeCell, ptr::NonNull};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{
+        atomic::{
+            ordering::{Acquire, Relaxed, Release},
+            Atomic,
+        },
+        Arc, SetOnce,
+    }, //
+};
+
+use super::{
+    completion::{CompletionQueue, Purpose, Status, Tag},
+    credits::Credits,
+    device::{Device, ProtectionDomain},
+    exchange::{Exchange, FollowUps},
+    fence::{Outcome, State},
+    receive::{Batch, Message},
+    slot::{FollowUp, Prepared, Slot, Source},
+};
+use crate::{
+    bindings,
+    sg::{Direction, ListOwner},
+};
+
+/// Scatter-gather entries of a send, where the device has as many.
+pub(super) const MAX_SGE: usize = 17;
+
+/// Entries that the drain of a queue needs for itself. It is done twice.
+const DRAIN: usize = 2;
+
+/// Why a queue pair is of no use any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A work request ended with an error.
+    Completion(Status),
+    /// A work request could not be posted.
+    Post,
+    /// The device reported an error of the queue pair.
+    Device,
+}
+
+/// The protocol above a queue pair.
+///
+/// All of this may run in softirq, none may sleep.
+pub(crate) trait Consumer: Sized + Send + Sync + 'static {
+    /// Keeps the data of a slot alive.
+    type Owner: ListOwner + Send;
+
+    /// A message has come.
+    fn received(&self, cx: &mut Context<'_, Self>, message: Message);
+
+    /// The transfer in a slot is over: neither peer nor device can touch the owner's data. Its
+    /// answer is `None` if it was abandoned, or not answered.
+    fn finished(&self, cx: &mut Context<'_, Self>, owner: Self::Owner, answer: Option<Message>);
+
+    /// The connection is lost. May be called several times, and with locks held.
+    fn failed(&self, failure: Failure);
+}
+
+/// How large a queue pair is to be.
+pub(crate) struct Capacity {
+    /// Entries of the send queue.
+    pub(crate) send: usize,
+    /// Entries of the receive queue.
+    pub(crate) receive: usize,
+}
+
+/// What work requests and completions share; see [`QueuePair`].
+pub(super) struct Inner<C: Consumer> {
+    qp: NonNull<bindings::ib_qp>,
+    pub(super) credits: Credits,
+    max_send_sge: usize,
+    /// Set before the queue pair is drained; nothing is posted once that is seen.
+    closing: Atomic<bool>,
+    exchange: SetOnce<Exchange<C>>,
+    follow_ups: SetOnce<FollowUps<C>>,
+    /// Belongs to the one who processes completions.
+    batch: UnsafeCell<Batch>,
+    plain: Tag<C>,
+    /// Tags of sends that are signalled for nothing but their place in the queue.
+    markers: KVVec<Tag<C>>,
+    next_marker: Atomic<u32>,
+    consumer: C,
+    cq: CompletionQueue,
+    pd: Arc<ProtectionDomain>,
+}
+
+// SAFETY: `batch` and the tags' addresses are only used as the types say.
+unsafe impl<C: Consumer> Send for Inner<C> {}
+// SAFETY: As above.
+unsafe impl<C: Consumer> Sync for Inner<C> {}
+
+/// Error of [`Inner::post_chain`].
+pub(super) struct PostError {
+    pub(super) errno: Error,
+    /// Not even the first request of the chain was taken.
+    pub(super) nothing_posted: bool,
+}
+
+/// A reliable connected queue pair, with its completion queue and all that is posted to it.
+///
+/// Dropping it drains it, lets go of what is in its slots and frees everything. May sleep.
+///
+/// # Invariants
+///
+/// `inner` is a live allocation that is not moved; its queue pair is that of the domain's id and
+/// exists until `self` is dropped.
+pub(crate) struct QueuePair<C: Consumer> {
+    inner: NonNull<Inner<C>>,
+}
+
+// SAFETY: `Inner` is `Send` and `Sync`.
+unsafe impl<C: Consumer> Send for QueuePair<C> {}
+// SAFETY: As above.
+unsafe impl<C: Consumer> Sync for QueuePair<C> {}
+
+impl<C: Consumer> QueuePair<C> {
+    /// Makes the queue pair of the domain's id. May sleep.
+    pub(crate) fn new(pd: Arc<ProtectionDomain>, capacity: &Capacity, consumer: C) -> Result<Self> {
+        let attributes = pd.device().attributes();
+        let send = capacity.send.min(attributes.max_qp_wr);
+        let receive = capacity.receive.min(attributes.max_qp_wr);
+        let max_send_sge = attributes.max_send_sge.min(MAX_SGE);
+        if send <= DRAIN || receive <= DRAIN || max_send_sge < 2 {
+            return Err(EOPNOTSUPP);
+        }
+        let cq = CompletionQueue::new(pd.clone(), send + receive)?;
+
+        let mut markers = KVVec::new();
+        for _ in 0..Credits::markers(send) {
+            markers.push(Tag::new(Purpose::Plain, 0), GFP_KERNEL)?;
+        }
+        let inner = KBox::new(
+            Inner {
+                qp: NonNull::dangling(),
+                credits: Credits::new(send - DRAIN),
+                max_send_sge,
+                closing: Atomic::new(false),
+                exchange: SetOnce::new(),
+                follow_ups: SetOnce::new(),
+                batch: UnsafeCell::new(Batch::new()),
+                plain: Tag::new(Purpose::Plain, 0),
+                markers,
+                next_marker: Atomic::new(0),
+                consumer,
+                cq,
+                pd,
+            },
+            GFP_KERNEL,
+        )?;
+        let mut inner = inner;
+        let address: *const Inner<C> = &*inner;
+        inner.plain.inner = address;
+        for marker in &mut inner.markers {
+            marker.inner = address;
+        }
+
+        // SAFETY: All zeroes is valid.
+        let mut attr: bindings::ib_qp_init_attr = unsafe { core::mem::zeroed() };
+        attr.event_handler = Some(Inner::<C>::event);
+        attr.qp_context = address.cast_mut().cast();
+        attr.send_cq = inner.cq.as_raw();
+        attr.recv_cq = inner.cq.as_raw();
+        attr.cap.max_send_wr = send as u32;
+        attr.cap.max_recv_wr = receive as u32;
+        attr.cap.max_send_sge = max_send_sge as u32;
+        attr.cap.max_recv_sge = 1;
+        attr.sq_sig_type = bindings::ib_sig_type_IB_SIGNAL_REQ_WR;
+        attr.qp_type = bindings::ib_qp_type_IB_QPT_RC;
+        let id = inner.pd.id().as_raw();
+        // SAFETY: The id is live and bound to the device of the domain; all that `attr` names
+        // lives until the queue pair is destroyed.
+        to_result(unsafe { bindings::rdma_create_qp(id, inner.pd.as_raw(), &mut attr) })?;
+        // SAFETY: The queue pair was just made.
+        inner.qp = NonNull::new(unsafe { bindings::iser_rs_id_qp(id) }).ok_or(EINVAL)?;
+        // INVARIANT: Leaked, so it stays where it is; freed by `drop`.
+        Ok(Self {
+            inner: NonNull::from(KBox::leak(inner)),
+        })
+    }
+
+    fn inner(&self) -> &Inner<C> {
+        // SAFETY: By the type invariant.
+        unsafe { self.inner.as_ref() }
+    }
+
+    /// The protocol above.
+    pub(crate) fn consumer(&self) -> &C {
+        &self.inner().consumer
+    }
+
+    /// Gives the queue pair what it needs to exchange messages, once.
+    pub(crate) fn attach(&self, mut exchange: Exchange<C>) -> Result {
+        exchange.set_inner(self.inner.as_ptr());
+        if self.inner().exchange.populate(exchange) {
+            Ok(())
+        } else {
+            Err(EEXIST)
+        }
+    }
+
+    /// Gives the queue pair what it needs for messages that follow others, once.
+    pub(crate) fn attach_follow_ups(&self, mut follow_ups: FollowUps<C>) -> Result {
+        follow_ups.set_inner(self.inner.as_ptr());
+        if self.inner().follow_ups.populate(follow_ups) {
+            Ok(())
+        } else {
+            Err(EEXIST)
+        }
+    }
+
+    /// Posts all buffers of ring `ring`; once each, before anything of it is received.
+    pub(crate) fn post_receives(&self, ring: usize) -> Result {
+        let inner = self.inner();
+        let ring = inner.exchange()?.rings.get(ring).ok_or(EINVAL)?;
+        let mut batch = Batch::new();
+        for index in 0..ring.count() {
+            if batch.push(ring, index) {
+                // SAFETY: The queue pair and the ring are those of `inner`.
+                unsafe { batch.post(inner.qp.as_ptr()) }?;
+            }
+        }
+        // SAFETY: As above.
+        unsafe { batch.post(inner.qp.as_ptr()) }
+    }
+
+    /// Sends the header of slot `index` without using the slot, and `payload` after it.
+    ///
+    /// There is one buffer for payloads: the peer must have answered the last one.
+    pub(crate) fn send(&self, index: usize, payload: &[u8]) -> Result {
+        let inner = self.inner();
+        let exchange = inner.exchange()?;
+        let header = exchange
+            .headers
+            .entry(index, exchange.header_len)
+            .ok_or(EINVAL)?;
+        let data = exchange.payload.entry(0, payload.len()).ok_or(EINVAL)?;
+        if !exchange.payload.cells().write(0, 0, payload) {
+            return Err(E2BIG);
+        }
+        exchange.headers.sync_for_device(&header);
+        exchange.payload.sync_for_device(&data);
+        let mut sges = [header, data];
+        // SAFETY: All zeroes is a valid work request.
+        let mut send: bindings::ib_send_wr = unsafe { core::mem::zeroed() };
+        send.opcode = bindings::ib_wr_opcode_IB_WR_SEND;
+        send.sg_list = sges.as_mut_ptr();
+        send.num_sge = 1 + i32::from(!payload.is_empty());
+        if !inner.credits.reserve(1) {
+            return Err(EAGAIN);
+        }
+        let send = &raw mut send;
+        // SAFETY: One request on this stack; the header and the payload live as long as the queue
+        // pair.
+        unsafe { inner.post_chain(send, send, 1, None) }.map_err(|error| {
+            inner.credits.give(1);
+            error.errno
+        })
+    }
+
+    /// Takes slot `index` to transfer the data of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the slot is in use.
+    pub(crate) fn prepare(
+        &self,
+        index: usize,
+        owner: C::Owner,
+        direction: Direction,
+    ) -> Result<Prepared<'_, C>> {
+        Prepared::new(self.inner(), index, owner, direction)
+    }
+
+    /// Ends the peer's access to all slots that `abandoned` names, answered or not.
+    ///
+    /// Returns how many of them are not finished yet; call it again until there are none.
+    /// `abandoned` must not say so of a slot that is prepared anew in the meantime.
+    pub(crate) fn fence(&self, abandoned: impl Fn(usize) -> bool) -> usize {
+        let inner = self.inner();
+        let Ok(exchange) = inner.exchange() else {
+            return 0;
+        };
+        let mut pending = 0;
+        for (index, slot) in exchange.slots.iter().enumerate() {
+            // Asked again whenever the slot has changed, so the answer is about this transfer.
+            let result = slot
+                .fence
+                .update(|now| (now.is_armed() && abandoned(index)).then(|| now.abandoned()));
+            match result {
+                Ok((_, Outcome::Complete)) => {
+                    // SAFETY: By the outcome.
+                    drop(unsafe { slot.finish(inner.device()) });
+                }
+                Ok((before, Outcome::Pending)) => {
+                    pending += 1;
+                    if before.has_region() {
+                        inner.invalidate(slot);
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        pending
+    }
+}
+
+impl<C: Consumer> Drop for QueuePair<C> {
+    fn drop(&mut self) {
+        let inner = self.inner();
+        inner.closing.store(true, Release);
+        if let Ok(exchange) = inner.exchange() {
+            // Completions that are being processed may still post, after the first drain has put
+            // its own requests into the queues. Those that are processed after the first drain
+            // see `closing`, so nothing is posted behind those of the second.
+            for _ in 0..2 {
+                // SAFETY: The queue pair exists, its queues have room for this.
+                unsafe { bindings::ib_drain_qp(inner.qp.as_ptr()) };
+            }
+            for slot in &exchange.slots {
+                if slot.fence.load().is_armed() {
+                    // SAFETY: The queue pair is drained.
+                    drop(unsafe { slot.finish(inner.device()) });
+                }
+            }
+        }
+        // SAFETY: By the type invariant; nobody posts any more.
+        unsafe { bindings::rdma_destroy_qp(inner.pd.id().as_raw()) };
+        // SAFETY: Leaked by `new`; with the queue pair, the last user of it but us is gone.
+        drop(unsafe { KBox::from_raw(self.inner.as_ptr()) });
+    }
+}
+
+impl<C: Consumer> Inner<C> {
+    pub(super) fn exchange(&self) -> Result<&Exchange<C>> {
+        self.exchange.as_ref().ok_or(ENOTCONN)
+    }
+
+    pub(super) fn follow_ups(&self) -> Result<&FollowUps<C>> {
+        self.follow_ups.as_ref().ok_or(ENOTCONN)
+    }
+
+    pub(super) fn consumer(&self) -> &C {
+        &self.consumer
+    }
+
+    pub(super) fn device(&self) -> &Device {
+        self.pd.device()
+    }
+
+    pub(super) fn local_key(&self) -> u32 {
+        self.pd.local_key()
+    }
+
+    pub(super) fn max_send_sge(&self) -> usize {
+        self.max_send_sge
+    }
+
+    pub(super) fn plain_tag(&self) -> *mut bindings::ib_cqe {
+        self.plain.as_raw()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Acquire)
+    }
+
+    /// Posts a chain of `count` requests, all unsignalled but the last, which is signalled if it
+    /// has a tag of its own. Their entries must be reserved.
+    ///
+    /// # Safety
+    ///
+    /// `first` must head a chain of valid requests that ends with `last`; what they name must
+    /// live until they complete or the queue pair is drained.
+    pub(super) unsafe fn post_chain(
+        &self,
+        first: *mut bindings::ib_send_wr,
+        last: *mut bindings::ib_send_wr,
+        count: i32,
+        tag: Option<&Tag<C>>,
+    ) -> core::result::Result<(), PostError> {
+        let tag = tag.or_else(|| {
+            let due = self.credits.signal_due();
+            let next = || self.next_marker.fetch_add(1, Relaxed) as usize % self.markers.len();
+            due.then(|| self.markers.get(next())).flatten()
+        });
+        // SAFETY: The caller promises a valid request.
+        unsafe {
+            (*last).__bindgen_anon_1.wr_cqe = tag.unwrap_or(&self.plain).as_raw();
+            if let Some(tag) = tag {
+                (*last).send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED as i32;
+                let older = self.credits.take_unsignalled();
+                tag.credits.add(older + count, Relaxed);
+            }
+        }
+        if self.is_closing() {
+            return Err(PostError {
+                errno: ENOTCONN,
+                nothing_posted: true,
+            });
+        }
+        let mut bad = core::ptr::null();
+        // SAFETY: The queue pair exists; the caller vouches for the requests.
+        let result = unsafe { bindings::iser_rs_post_send(self.qp.as_ptr(), first, &mut bad) };
+        if tag.is_none() && result == 0 {
+            self.credits.posted_unsignalled(count);
+        }
+        to_result(result).map_err(|errno| PostError {
+            errno,
+            nothing_posted: core::ptr::eq(bad, first),
+        })
+    }
+
+    /// Posts one signalled request whose entries, `count` with older ones, are reserved.
+    pub(super) fn post_signalled(
+        &self,
+        request: &mut bindings::ib_send_wr,
+        count: i32,
+        tag: &Tag<C>,
+    ) -> Result {
+        let request: *mut bindings::ib_send_wr = request;
+        // SAFETY: A single request that names nothing but the tag, which is of this queue pair.
+        unsafe { self.post_chain(request, request, count, Some(tag)) }.map_err(|error| error.errno)
+    }
+
+    /// Posts a message that follows the request in slot `index`.
+    pub(super) fn post_follow_up<const N: usize>(
+        &self,
+        index: usize,
+        source: &Source,
+        follow_up: &FollowUp<N>,
+    ) -> Result {
+        let (header, tag) = self
+            .follow_ups()?
+            .next(index as u32, &follow_up.header)
+            .ok_or(EINVAL)?;
+        let mut sges = [header; MAX_SGE];
+        let room = sges.get_mut(1..self.max_send_sge).ok_or(EINVAL)?;
+        let used = source
+            .cover(follow_up.offset, follow_up.len, room)
+            .ok_or(EINVAL)?;
+        // SAFETY: All zeroes is a valid work request.
+        let mut send: bindings::ib_send_wr = unsafe { core::mem::zeroed() };
+        send.opcode = bindings::ib_wr_opcode_IB_WR_SEND;
+        send.sg_list = sges.as_mut_ptr();
+        send.num_sge = 1 + used as i32;
+        self.post_signalled(&mut send, 1, tag)
+    }
+
+    /// Ends the peer's access to a slot whose fence waits for that from now on.
+    fn invalidate(&self, slot: &Slot<C>) {
+        if slot.post_invalidate(self).is_err() {
+            // The slot stays as it is until the queue pair is drained.
+            self.consumer.failed(Failure::Post);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core alone, for a queue pair made with this handler.
+    unsafe extern "C" fn event(event: *mut bindings::ib_event, context: *mut kernel::ffi::c_void) {
+        // SAFETY: The context given at creation; the queue pair still exists.
+        let inner = unsafe { &*context.cast::<Self>() };
+        // SAFETY: The core passes a valid event.
+        match unsafe { (*event).event } {
+            bindings::ib_event_type_IB_EVENT_QP_FATAL
+            | bindings::ib_event_type_IB_EVENT_QP_REQ_ERR
+            | bindings::ib_event_type_IB_EVENT_QP_ACCESS_ERR => {
+                inner.consumer.failed(Failure::Device);
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what every completion asks for; returns its tag and, unless it failed, the context in
+    /// which to go on.
+    ///
+    /// # Safety
+    ///
+    /// `wc` must be a completion of a request with a `Tag<C>`, in the processing of its
+    /// completion queue.
+    unsafe fn completed<'a>(wc: &bindings::ib_wc) -> (&'a Tag<C>, Option<Context<'a, C>>) {
+        // SAFETY: As the caller promises.
+        let tag = unsafe { Tag::<C>::of(wc) };
+        // SAFETY: By the invariant of `Tag`.
+        let inner = unsafe { &*tag.inner };
+        let status = Status(wc.status);
+        if status.is_success() {
+            // SAFETY: Completions of a queue are processed one at a time, and the batch is
+            // touched by nobody else.
+            let batch = unsafe { &mut *inner.batch.get() };
+            return (tag, Some(Context { inner, batch }));
+        }
+        if !inner.is_closing() {
+            inner.consumer.failed(Failure::Completion(status));
+        }
+        (tag, None)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core alone, for send requests with a `Tag<C>`.
+    pub(super) unsafe extern "C" fn send_done(_: *mut bindings::ib_cq, wc: *mut bindings::ib_wc) {
+        // SAFETY: As required of the caller.
+        let (tag, cx) = unsafe { Self::completed(&*wc) };
+        let Some(mut cx) = cx else {
+            return;
+        };
+        let inner = cx.inner;
+        inner.credits.give(tag.credits.xchg(0, Relaxed));
+        let index = tag.index as usize;
+        match tag.purpose {
+            Purpose::Data => cx.advance(index, State::sent),
+            Purpose::FollowUp => {
+                if let Ok(follow_ups) = inner.follow_ups() {
+                    let slot = follow_ups.slot(index);
+                    follow_ups.give(1);
+                    cx.advance(slot, State::sent);
+                }
+            }
+            Purpose::Invalidate => cx.advance(index, State::invalidated),
+            Purpose::Plain | Purpose::Receive { .. } => {}
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core alone, for receive requests with a `Tag<C>`.
+    pub(super) unsafe extern "C" fn receive_done(
+        _: *mut bindings::ib_cq,
+        wc: *mut bindings::ib_wc,
+    ) {
+        // SAFETY: As required of the caller.
+        let wc = unsafe { &*wc };
+        // SAFETY: As required of the caller.
+        let (tag, cx) = unsafe { Self::completed(wc) };
+        let (Some(mut cx), Purpose::Receive { ring }) = (cx, tag.purpose) else {
+            return;
+        };
+        let inner = cx.inner;
+        if let Some(ring) = inner.exchange().ok().and_then(|e| e.rings.get(ring as usize)) {
+            ring.sync_for_cpu(tag.index as usize, wc.byte_len as usize);
+        }
+        let invalidated = wc.wc_flags & bindings::ib_wc_flags_IB_WC_WITH_INVALIDATE as i32 != 0;
+        let message = Message {
+            ring,
+            index: tag.index,
+            len: wc.byte_len,
+            // SAFETY: The flag says which member of the union is valid.
+            invalidated: invalidated.then(|| unsafe { wc.ex.invalidate_rkey }),
+            owner: core::ptr::from_ref(inner) as usize,
+        };
+        inner.consumer.received(&mut cx, message);
+    }
+}
+
+/// The processing of one completion.
+pub(crate) struct Context<'a, C: Consumer> {
+    inner: &'a Inner<C>,
+    batch: &'a mut Batch,
+}
+
+/// Why an answer does not fit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AnswerError {
+    /// No transfer in that slot waits for an answer.
+    NotAwaited,
+    /// The message says to have invalidated a key that is not the slot's.
+    WrongKey,
+}
+
+impl<C: Consumer> Context<'_, C> {
+    /// The bytes of a message; nothing for one of another queue pair.
+    pub(crate) fn bytes<'m>(&'m self, message: &'m Message) -> &'m [u8] {
+        if message.owner != core::ptr::from_ref(self.inner) as usize {
+            return &[];
+        }
+        self.inner
+            .exchange()
+            .ok()
+            .and_then(|exchange| exchange.rings.get(message.ring()))
+            .map_or(&[], |ring| ring.bytes(message))
+    }
+
+    /// Gives a message's buffer back, to be posted again.
+    pub(crate) fn recycle(&mut self, message: Message) {
+        if message.owner != core::ptr::from_ref(self.inner) as usize || self.inner.is_closing() {
+            return;
+        }
+        let Ok(exchange) = self.inner.exchange() else {
+            return;
+        };
+        let Some(ring) = exchange.rings.get(message.ring()) else {
+            return;
+        };
+        let full = self.batch.push(ring, message.index as usize);
+        // A small ring cannot wait for a whole batch.
+        if full || ring.count() <= super::receive::Ring::<C>::SPARE {
+            // SAFETY: The queue pair and the rings are those of `inner`.
+            if unsafe { self.batch.post(self.inner.qp.as_ptr()) }.is_err() {
+                self.inner.consumer.failed(Failure::Post);
+            }
+        }
+    }
+
+    /// Hands in the answer to the transfer in slot `index`.
+    ///
+    /// [`Consumer::finished`] gets it when the transfer is over: in this call, or once the
+    /// peer's access and all sends have ended. On error the message comes back.
+    pub(crate) fn answer(
+        &mut self,
+        index: usize,
+        message: Message,
+    ) -> core::result::Result<(), (AnswerError, Message)> {
+        let inner = self.inner;
+        let slots = inner.exchange().map(|exchange| &exchange.slots);
+        let Some(slot) = slots.ok().and_then(|slots| slots.get(index)) else {
+            return Err((AnswerError::NotAwaited, message));
+        };
+        let remotely = message.invalidated.is_some();
+        if remotely && (!slot.fence.load().is_advertised() || message.invalidated != Some(slot.rkey())) {
+            return Err((AnswerError::WrongKey, message));
+        }
+        match slot.fence.update(|now| now.awaits_answer().then(|| now.answered(remotely))) {
+            Err(_) => return Err((AnswerError::NotAwaited, message)),
+            Ok((before, Outcome::Complete)) => {
+                if before.has_region() {
+                    // The invalidation that was provided for is not needed.
+                    inner.credits.give(1);
+                }
+                // SAFETY: By the outcome.
+                let (owner, _) = unsafe { slot.finish(inner.device()) };
+                inner.consumer.finished(self, owner, Some(message));
+            }
+            Ok((before, Outcome::Pending)) => {
+                // SAFETY: The slot now waits for the send that is taken away below.
+                unsafe { slot.store_answer(message) };
+                if before.has_region() {
+                    if remotely {
+                        inner.credits.give(1);
+                    } else {
+                        inner.invalidate(slot);
+                    }
+                }
+                self.advance(index, State::sent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the fence of slot `index`, and finishes it if it is complete by that.
+    fn advance(
+        &mut self,
+        index: usize,
+        change: impl FnMut(State) -> Option<State>,
+    ) {
+        let inner = self.inner;
+        let Some(slot) = inner.exchange().ok().and_then(|e| e.slots.get(index)) else {
+            return;
+        };
+        if let Ok((_, Outcome::Complete)) = slot.fence.update(change) {
+            // SAFETY: By the outcome.
+            let (owner, answer) = unsafe { slot.finish(inner.device()) };
+            inner.consumer.finished(self, owner, answer);
+        }
+    }
+}
