@@ -84,6 +84,7 @@ row "ext4" "$files files copied, same checksums after a new mount, fsck clean"
 step "logout, modprobe -r $DRIVER"
 iscsiadm -m node -u || fail logout
 equal "sessions after logout" "" "$(sessions)"
+udevadm settle
 modprobe -r "$DRIVER" || fail unload
 ! driver_loaded || fail "$DRIVER is still loaded"
 row "logout and unload" "clean"

@@ -106,9 +106,9 @@ backstore() {
 		echo "$control" >"$dir/$name/control" &&
 		echo "serial-$name" >"$dir/$name/wwn/vpd_unit_serial" &&
 		echo 1 >"$dir/$name/enable" || fail "LIO: no backstore $name ($*)"
-	for attr in emulate_tpu emulate_tpws emulate_write_cache; do
-		[ "$kind" = iblock ] || echo 1 >"$dir/$name/attrib/$attr" 2>/dev/null
-	done
+	if [ "$kind" = fileio ]; then
+		echo 1 >"$dir/$name/attrib/emulate_tpu" || fail "LIO: no UNMAP for $name"
+	fi
 }
 
 # lio_target IQN [PORTAL] [iser|tcp] - an open target without luns.
@@ -147,6 +147,9 @@ load_driver() {
 }
 
 driver_loaded() { [ -d "/sys/module/$DRIVER" ]; }
+
+# udev may still have a disk open for a moment after logout.
+unload_driver() { wait_for 20 "unload of $DRIVER" modprobe -r "$DRIVER"; }
 
 iscsid_up() {
 	mkdir -p /run/lock/iscsi
@@ -219,13 +222,84 @@ one_disk() {
 	connect $iqn
 }
 
-# verified NAME FIO-OPTIONS… - writes and reads back with crc32c.
+# verified NAME FIO-OPTIONS… - writes $disk and reads it back with crc32c. Options before
+# the first --name are for all jobs; without any --name there is one job.
 verified() {
 	local name=$1
 	shift
-	must "verified I/O ($name)" fio --name="$name" --filename="${disk:?}" --rw=randwrite \
+	case " $* " in
+	*" --name="*) ;;
+	*) set -- "$@" "--name=${name// /-}" ;;
+	esac
+	must "verified I/O ($name)" fio --filename="${disk:?}" --rw=randwrite --bs=4k \
 		--verify=crc32c --verify_fatal=1 --direct=1 --ioengine=libaio --iodepth=16 \
-		--randrepeat=0 --thread --output="$results/fio-$name" "$@"
+		--randrepeat=0 --thread --output="$results/fio-${name// /-}" "$@"
+}
+
+# traffic_start [FIO-OPTIONS…] - verified writes to $disk, pass after pass, in the
+# background; traffic_moves waits until more passes were done; traffic_stop ends it and
+# fails if one byte was wrong.
+traffic_start() {
+	touch /run/traffic
+	: >$results/passes
+	(
+		trap - EXIT
+		while [ -e /run/traffic ]; do
+			fio --filename="$disk" --rw=randwrite --bs=16k --size=4m --thread \
+				--ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 \
+				--randrepeat=0 --output=$results/fio-traffic "$@" --name=traffic >/run/traffic-errors 2>&1 || exit 1
+			echo pass >>$results/passes
+		done
+	) 3>&- 4>&- &
+	traffic=$!
+	traffic_moves
+}
+
+more_passes() { [ "$(wc -l <$results/passes)" -gt "$1" ] || ! kill -0 "$traffic"; }
+
+traffic_moves() {
+	wait_for "${1:-120}" "I/O moves" more_passes $(($(wc -l <$results/passes) + 1))
+	kill -0 "$traffic" 2>/dev/null || fail "I/O failed: $(cat /run/traffic-errors)"
+}
+
+traffic_stop() {
+	rm /run/traffic
+	wait "$traffic" || fail "I/O failed: $(cat /run/traffic-errors)"
+	say "$(wc -l <$results/passes) passes of verified I/O"
+}
+
+# same_content FILE - the disk's content is what is in FILE, at the target.
+same_content() {
+	sync "$disk"
+	blockdev --flushbufs "$disk"
+	must "the target's content is the disk's" cmp "$disk" "$1"
+}
+
+# remote_target [MIB] - a target in the guest "target", with one lun on its disk disk0;
+# remote_target_up does its part again after that guest was started again.
+remote_target() {
+	portal=10.0.0.2:3260
+	rxe_up 10.0.0.1
+	remote_target_up
+	load_driver
+	iscsid_up
+	discover
+}
+
+remote_target_up() {
+	must "target in the other guest" on target "portal=$portal
+		rxe_up 10.0.0.2 && lio_up && backstore d0 iblock \$(disk disk0) &&
+		lio_target $iqn && lio_lun $iqn 0 d0"
+}
+
+# disk SERIAL - the device that scripts/guest --disk gave us.
+disk() {
+	local d
+	for d in /sys/block/vd*; do
+		if [ "$(<"$d/serial")" = "$1" ]; then
+			echo "/dev/${d##*/}"
+		fi
+	done
 }
 
 ### The end
@@ -242,7 +316,7 @@ end_of_test() {
 			say "FAILED: logout at the end"
 			[ $rc != 0 ] || rc=1
 		fi
-		if ! timeout 60 modprobe -r "$DRIVER" || driver_loaded; then
+		if ! (unload_driver) || driver_loaded; then
 			say "FAILED: $DRIVER cannot be unloaded ($(lsmod | grep "^$DRIVER "))"
 			[ $rc != 0 ] || rc=1
 		fi
