@@ -106,7 +106,11 @@ impl Cells {
         }
         // SAFETY: The range is within the cell, which `self` owns; no reference to it exists.
         unsafe {
-            core::ptr::copy_nonoverlapping(bytes.as_ptr(), address.as_ptr().add(offset), bytes.len());
+            core::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                address.as_ptr().add(offset),
+                bytes.len(),
+            );
         }
         true
     }

@@ -47,10 +47,7 @@ impl<T: Transport> EndpointOps<T> {
         }
     }
 
-    fn try_connect(
-        address: SockAddr,
-        non_blocking: bool,
-    ) -> Result<*mut bindings::iscsi_endpoint> {
+    fn try_connect(address: SockAddr, non_blocking: bool) -> Result<*mut bindings::iscsi_endpoint> {
         // An endpoint may outlive all sessions, so it holds the module itself.
         let module = ModuleReference::new(T::globals())?;
         // SAFETY: May be called at any time.

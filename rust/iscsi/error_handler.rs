@@ -111,8 +111,7 @@ impl<T: Transport> ErrorHandler<T> {
             let result = bindings::iscsi_eh_recover_target(sc);
             if result == SUCCESS {
                 Self::fence(sc);
-            } else if let Some(endpoint) =
-                Self::endpoint(bindings::iser_rs_session_of_command(sc))
+            } else if let Some(endpoint) = Self::endpoint(bindings::iser_rs_session_of_command(sc))
             {
                 // The midlayer gives up, and the memory back: nothing may be left.
                 T::disconnect(endpoint.as_arc_borrow());

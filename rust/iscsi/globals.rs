@@ -40,7 +40,11 @@ impl Globals {
         transport: *mut bindings::iscsi_transport,
         host_template: *const bindings::scsi_host_template,
     ) -> bool {
-        if self.transport.cmpxchg(0, transport as usize, Release).is_err() {
+        if self
+            .transport
+            .cmpxchg(0, transport as usize, Release)
+            .is_err()
+        {
             return false;
         }
         self.host_template.store(host_template as usize, Release);
@@ -58,15 +62,15 @@ impl Globals {
     }
 
     pub(super) fn transport(&self) -> *mut bindings::iscsi_transport {
-        self.transport.load(Acquire) as _
+        self.transport.load(Acquire) as *mut bindings::iscsi_transport
     }
 
     pub(super) fn scsi_template(&self) -> *mut bindings::scsi_transport_template {
-        self.scsi_template.load(Acquire) as _
+        self.scsi_template.load(Acquire) as *mut bindings::scsi_transport_template
     }
 
     pub(super) fn host_template(&self) -> *const bindings::scsi_host_template {
-        self.host_template.load(Acquire) as _
+        self.host_template.load(Acquire) as *const bindings::scsi_host_template
     }
 }
 

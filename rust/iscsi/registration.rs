@@ -85,7 +85,7 @@ impl<T: Transport> Registration<T> {
         template.target_alloc = Some(bindings::iscsi_target_alloc);
         template.this_id = -1;
         template.set_track_queue_depth(1);
-        template.cmd_size = core::mem::size_of::<bindings::iscsi_cmd>() as _;
+        template.cmd_size = core::mem::size_of::<bindings::iscsi_cmd>() as u32;
         template
     }
 
@@ -125,6 +125,10 @@ impl<T: Transport> Registration<T> {
     }
 
     /// Mode of an attribute in sysfs.
+    ///
+    /// # Safety
+    ///
+    /// Called by the transport class.
     unsafe extern "C" fn is_visible(kind: c_int, parameter: c_int) -> bindings::umode_t {
         let parameter = parameter as u32;
         let shown = match kind as u32 {

@@ -3,7 +3,7 @@
 //! Sessions, each on a SCSI host of its own.
 
 use core::{marker::PhantomData, ptr::NonNull};
-use kernel::{device::Device, prelude::*, sync::Arc};
+use kernel::{device::Device, error::to_result, prelude::*, sync::Arc};
 
 use super::{endpoint::EndpointOps, transport::Transport};
 use crate::{bindings, cells::Cells, scsi::host::Limits};
@@ -44,9 +44,8 @@ impl<T: Transport> NewSession<'_, T> {
             core::ptr::from_ref(parent).cast_mut().cast()
         });
         // SAFETY: As above; the parent is valid.
-        if let Err(error) =
-            kernel::error::to_result(unsafe { bindings::iscsi_host_add(host, parent) })
-        {
+        let added = to_result(unsafe { bindings::iscsi_host_add(host, parent) });
+        if let Err(error) = added {
             // SAFETY: Not added, so ours to free.
             unsafe { bindings::iscsi_host_free(host) };
             return Err(error);
@@ -71,7 +70,7 @@ impl<T: Transport> NewSession<'_, T> {
                 T::globals().transport(),
                 host,
                 limits.can_queue as u16,
-                core::mem::size_of::<*const Cells>() as _,
+                core::mem::size_of::<*const Cells>() as i32,
                 0,
                 self.initial_cmdsn,
                 0,

@@ -7,7 +7,11 @@
 //! back what is in its slots, and everybody who comes later finds it gone.
 
 use kernel::{
-    fmt, impl_has_work, new_condvar, new_mutex, new_work,
+    fmt,
+    impl_has_work,
+    new_condvar,
+    new_mutex,
+    new_work,
     prelude::*,
     revocable::Revocable,
     sync::{
@@ -281,7 +285,12 @@ impl Connection {
     /// Making the connection has failed.
     fn connect_failed(&self, state: &mut State, error: Error, reason: fmt::Arguments<'_>) {
         if let Phase::Connecting(what) = state.phase {
-            pr_err!("{}: cannot connect, at {}: {}\n", self.address, what, reason);
+            pr_err!(
+                "{}: cannot connect, at {}: {}\n",
+                self.address,
+                what,
+                reason
+            );
             state.phase = Phase::Failed(error);
             self.changed.notify_all();
         }

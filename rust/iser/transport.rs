@@ -47,7 +47,9 @@ pub(super) struct MemoryLimits {
 pub(super) fn memory_limits(device: &Attributes) -> MemoryLimits {
     // Data that does not begin at a page lies in one page more than its length tells.
     let reserved = u32::from(!device.sg_gaps);
-    let wanted = module_parameters::max_sectors.value().div_ceil(SECTORS_PER_PAGE);
+    let wanted = module_parameters::max_sectors
+        .value()
+        .div_ceil(SECTORS_PER_PAGE);
     let possible = (device.max_region_pages as u32)
         .saturating_sub(reserved)
         .max(1);
@@ -112,7 +114,8 @@ impl Transport for Iser {
             cmd_per_lun: queue_depth.into(),
             max_lun: module_parameters::max_lun.value(),
             sg_tablesize,
-            max_sectors: module_parameters::max_sectors.value()
+            max_sectors: module_parameters::max_sectors
+                .value()
                 .min(sg_tablesize * SECTORS_PER_PAGE),
             virt_boundary_mask,
         };

@@ -102,11 +102,7 @@ pub(crate) struct FollowUps<C: Consumer> {
 
 impl<C: Consumer> FollowUps<C> {
     /// Room for `count` messages under way at once. May sleep.
-    pub(crate) fn new(
-        pd: &Arc<ProtectionDomain>,
-        count: usize,
-        header_len: usize,
-    ) -> Result<Self> {
+    pub(crate) fn new(pd: &Arc<ProtectionDomain>, count: usize, header_len: usize) -> Result<Self> {
         // A power of two, so that the index may wrap around.
         let count = count.max(1).next_power_of_two();
         let mut tags = KVVec::with_capacity(count, GFP_KERNEL)?;
@@ -151,7 +147,8 @@ impl<C: Consumer> FollowUps<C> {
 
     /// Fills the next header, for a message of `slot`; one that was reserved.
     pub(super) fn next(&self, slot: u32, header: &[u8]) -> Option<(bindings::ib_sge, &Tag<C>)> {
-        let index = self.next.fetch_add(1, Relaxed) as usize % self.tags.len();
+        let next = self.next.fetch_add(1, Relaxed) as usize;
+        let index = next.checked_rem(self.tags.len())?;
         self.slots.get(index)?.store(slot, Relaxed);
         if !self.headers.cells().write(index, 0, header) {
             return None;

@@ -68,8 +68,7 @@ impl State {
 
     /// Nothing is waited for any more.
     fn is_complete(self) -> bool {
-        self.is_armed()
-            && !self.has(Self::SENDS | Self::ANSWER | Self::REGION | Self::INVALIDATING)
+        self.is_armed() && !self.has(Self::SENDS | Self::ANSWER | Self::REGION | Self::INVALIDATING)
     }
 
     /// The answer has come. The region is then invalid already, if `remotely` so, or is being
@@ -154,7 +153,9 @@ impl Fence {
             return false;
         }
         let generation = (now.0 & State::GENERATION).wrapping_add(1 << State::GENERATION_SHIFT);
-        self.0.cmpxchg(now.0, generation | State::HELD, Full).is_ok()
+        self.0
+            .cmpxchg(now.0, generation | State::HELD, Full)
+            .is_ok()
     }
 
     /// Held to armed. Only for the holder.

@@ -388,15 +388,17 @@ impl<C: Consumer> Inner<C> {
         tag: Option<&Tag<C>>,
     ) -> core::result::Result<(), PostError> {
         let tag = tag.or_else(|| {
-            let due = self.credits.signal_due();
-            let next = || self.next_marker.fetch_add(1, Relaxed) as usize % self.markers.len();
-            due.then(|| self.markers.get(next())).flatten()
+            if !self.credits.signal_due() {
+                return None;
+            }
+            let next = self.next_marker.fetch_add(1, Relaxed) as usize;
+            self.markers.get(next.checked_rem(self.markers.len())?)
         });
         // SAFETY: The caller promises a valid request.
         unsafe {
             (*last).__bindgen_anon_1.wr_cqe = tag.unwrap_or(&self.plain).as_raw();
             if let Some(tag) = tag {
-                (*last).send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED as i32;
+                (*last).send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED;
                 let older = self.credits.take_unsignalled();
                 tag.credits.add(older + count, Relaxed);
             }
@@ -546,16 +548,21 @@ impl<C: Consumer> Inner<C> {
             return;
         };
         let inner = cx.inner;
-        if let Some(ring) = inner.exchange().ok().and_then(|e| e.rings.get(ring as usize)) {
+        if let Some(ring) = inner
+            .exchange()
+            .ok()
+            .and_then(|e| e.rings.get(ring as usize))
+        {
             ring.sync_for_cpu(tag.index as usize, wc.byte_len as usize);
         }
         let invalidated = wc.wc_flags & bindings::ib_wc_flags_IB_WC_WITH_INVALIDATE as i32 != 0;
+        // SAFETY: The flag says whether this member of the union is valid; it may be read anyway.
+        let key = unsafe { wc.ex.invalidate_rkey };
         let message = Message {
             ring,
             index: tag.index,
             len: wc.byte_len,
-            // SAFETY: The flag says which member of the union is valid.
-            invalidated: invalidated.then(|| unsafe { wc.ex.invalidate_rkey }),
+            invalidated: invalidated.then_some(key),
             owner: core::ptr::from_ref(inner) as usize,
         };
         inner.consumer.received(&mut cx, message);
@@ -626,10 +633,15 @@ impl<C: Consumer> Context<'_, C> {
             return Err((AnswerError::NotAwaited, message));
         };
         let remotely = message.invalidated.is_some();
-        if remotely && (!slot.fence.load().is_advertised() || message.invalidated != Some(slot.rkey())) {
+        if remotely
+            && (!slot.fence.load().is_advertised() || message.invalidated != Some(slot.rkey()))
+        {
             return Err((AnswerError::WrongKey, message));
         }
-        match slot.fence.update(|now| now.awaits_answer().then(|| now.answered(remotely))) {
+        match slot
+            .fence
+            .update(|now| now.awaits_answer().then(|| now.answered(remotely)))
+        {
             Err(_) => return Err((AnswerError::NotAwaited, message)),
             Ok((before, Outcome::Complete)) => {
                 if before.has_region() {
@@ -657,11 +669,7 @@ impl<C: Consumer> Context<'_, C> {
     }
 
     /// Changes the fence of slot `index`, and finishes it if it is complete by that.
-    fn advance(
-        &mut self,
-        index: usize,
-        change: impl FnMut(State) -> Option<State>,
-    ) {
+    fn advance(&mut self, index: usize, change: impl FnMut(State) -> Option<State>) {
         let inner = self.inner;
         let Some(slot) = inner.exchange().ok().and_then(|e| e.slots.get(index)) else {
             return;

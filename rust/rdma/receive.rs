@@ -121,8 +121,10 @@ impl Batch {
 
     /// Adds a buffer; returns whether the batch is full and must be posted.
     pub(super) fn push<C: Consumer>(&mut self, ring: &Ring<C>, index: usize) -> bool {
-        let (Some(sge), Some(tag)) = (ring.buffers.entry(index, ring.capacity), ring.tags.get(index))
-        else {
+        let (Some(sge), Some(tag)) = (
+            ring.buffers.entry(index, ring.capacity),
+            ring.tags.get(index),
+        ) else {
             return false;
         };
         if let Some(entry) = self.entries.get_mut(self.len) {

@@ -246,8 +246,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         };
         if let Some(list) = owner.list() {
             // SAFETY: The owner keeps the list valid; it is unmapped before the owner is dropped.
-            prepared.data =
-                Some(unsafe { MappedList::map(inner.device(), list, direction) }?);
+            prepared.data = Some(unsafe { MappedList::map(inner.device(), list, direction) }?);
         }
         prepared.owner = Some(owner);
         Ok(prepared)
