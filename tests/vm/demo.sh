@@ -89,7 +89,7 @@ modprobe -r "$DRIVER" || fail unload
 ! driver_loaded || fail "$DRIVER is still loaded"
 row "logout and unload" "clean"
 
-reports=$(dmesg | grep -E "$kernel_reports" | grep -vE "$harmless")
+reports=$(reports)
 [ -z "$reports" ] || fail "the kernel reported: $reports"
 row "kernel log" "no warning, no bug"
 echo

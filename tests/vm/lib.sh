@@ -8,6 +8,8 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 DRIVER=${DRIVER:-ib_iser_rs}
 results=/run/results
 here=/share/tests/vm
+# Set on the debug kernel, which is 20 to 60 times slower: transfer less, wait longer.
+SLOW=${SLOW:-}
 iqn=iqn.2003-01.org.example:t
 portal=${portal:-10.0.0.1:3260}
 config=/sys/kernel/config
@@ -40,9 +42,12 @@ equal() {
 	[ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
 }
 
+# slow THIS THAT - THAT on the debug kernel, else THIS.
+slow() { if [ -n "$SLOW" ]; then echo "$2"; else echo "$1"; fi; }
+
 # wait_for SECONDS WHAT COMMAND… - until COMMAND succeeds; slow machines are no failure.
 wait_for() {
-	local limit=$1 what=$2 begin=$SECONDS
+	local limit=$(($1 * $(slow 1 4))) what=$2 begin=$SECONDS
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS - begin < limit)) || fail "$what: not within $limit s"
@@ -304,27 +309,49 @@ disk() {
 
 ### The end
 
-kernel_reports='WARNING:|BUG:|Oops|kernel BUG|Call Trace:|general protection|KASAN|KCSAN|UBSAN|lockdep|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU|INFO: (task|rcu)|blocked for more than|soft lockup|hard LOCKUP|DMA-API:|refcount_t|ODEBUG|unreferenced object|sleeping function called|scheduling while atomic|list_(add|del) corruption|rust_kernel: panicked'
+kernel_reports='WARNING:|BUG:|BUG [a-z]|Oops|kernel BUG|Call Trace:|general protection|KASAN|KCSAN|UBSAN|lockdep|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU|non-static key|INFO: (task|rcu|lockdep|Slab|trying)|blocked for more than|soft lockup|hard LOCKUP|DMA-API:|refcount_t|ODEBUG|unreferenced object|suspected memory leak|sleeping function called|scheduling while atomic|list_(add|del) corruption|rust_kernel: panicked'
 harmless='clocksource: |Watchdog remote CPU|DMA-API: preallocated|lockdep debugging|DMA-API: debugging enabled'
 
+reports() { dmesg | grep -E "$kernel_reports" | grep -vE "$harmless"; }
+
+# leaks - prints what nobody has a pointer to any more, where the kernel can tell. That
+# takes two scans that find a block unchanged, at least five seconds after its allocation.
+# The addresses of a module that is gone are given names by what /proc/kallsyms was.
+leaks() {
+	local kmemleak=/sys/kernel/debug/kmemleak
+	[ -w $kmemleak ] || return 0
+	sleep 5
+	echo scan >$kmemleak
+	echo scan >$kmemleak
+	python3 $here/symbols.py /run/symbols <$kmemleak
+}
+
 end_of_test() {
-	local rc=$? reports
+	local rc=$? text
 	trap - EXIT
 	if driver_loaded; then
-		if [ -n "$(sessions)" ] && ! timeout 60 iscsiadm -m node -u >/run/logout 2>&1; then
+		if [ -n "$(sessions)" ] && ! timeout "$(slow 60 240)" iscsiadm -m node -u >/run/logout 2>&1; then
 			cat /run/logout
 			say "FAILED: logout at the end"
 			[ $rc != 0 ] || rc=1
 		fi
+		grep "\[$DRIVER\]" /proc/kallsyms >/run/symbols
 		if ! (unload_driver) || driver_loaded; then
 			say "FAILED: $DRIVER cannot be unloaded ($(lsmod | grep "^$DRIVER "))"
 			[ $rc != 0 ] || rc=1
 		fi
 	fi
-	reports=$(dmesg | grep -E "$kernel_reports" | grep -vE "$harmless")
-	if [ -n "$reports" ]; then
+	text=$(leaks)
+	if [ -n "$text" ]; then
+		echo "$text" >$results/leaks
+		say "FAILED: memory was lost (all of it is in leaks):"
+		head -n 40 <<<"$text"
+		[ $rc != 0 ] && [ $rc != 77 ] || rc=1
+	fi
+	text=$(reports)
+	if [ -n "$text" ]; then
 		say "FAILED: the kernel reported (all of it is in dmesg-*):"
-		head -n 20 <<<"$reports"
+		head -n 20 <<<"$text"
 		[ $rc != 0 ] && [ $rc != 77 ] || rc=1
 	fi
 	exit $rc
