@@ -80,6 +80,8 @@ pub(crate) struct Connection {
     teardown: Mutex<()>,
     queue_pair: SetOnce<Pin<KBox<Revocable<QueuePair<Queue>>>>>,
     bound: SetOnce<iscsi::connection::Connection>,
+    /// This side has ended the connection, or asked the target to.
+    end_expected: Atomic<bool>,
     /// The first failure, a [`ConnectionError`]; zero as long as there is none.
     failure: Atomic<u32>,
     #[pin]
@@ -110,6 +112,7 @@ impl Connection {
                 teardown <- new_mutex!((), "iser::Connection::teardown"),
                 queue_pair: SetOnce::new(),
                 bound: SetOnce::new(),
+                end_expected: Atomic::new(false),
                 failure: Atomic::new(0),
                 work <- new_work!("iser::Connection::work"),
             }),
@@ -182,7 +185,14 @@ impl Connection {
 
     /// Remembers the target's name for the log.
     pub(super) fn set_target(&self, name: KVec<u8>) {
-        self.target.populate(name);
+        if !name.is_empty() {
+            self.target.populate(name);
+        }
+    }
+
+    /// Notes that the end of the connection has been asked for, and is no failure.
+    pub(super) fn expect_end(&self) {
+        self.end_expected.store(true, Relaxed);
     }
 
     /// Runs `f` with the protection domain of a connection that is up, and keeps its device from
@@ -229,7 +239,9 @@ impl Connection {
     /// Fails the connection, in any context. Only the first reason is logged.
     pub(super) fn fail(self: &Arc<Self>, error: ConnectionError, reason: fmt::Arguments<'_>) {
         if self.failure.cmpxchg(0, error as u32, Relaxed).is_ok() {
-            pr_err!("{}: {}; the connection is failed\n", Name(self), reason);
+            if !self.end_expected.load(Relaxed) {
+                pr_err!("{}: connection failed, {}\n", Name(self), reason);
+            }
             self.kick();
         }
     }
@@ -247,6 +259,7 @@ impl Connection {
 
     fn shut_down(&self) {
         let _teardown = self.teardown.lock();
+        self.expect_end();
         let (id, pd) = {
             let mut state = self.state.lock();
             state.phase = Phase::Closed;

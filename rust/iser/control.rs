@@ -7,7 +7,7 @@ use kernel::prelude::*;
 use super::{
     connection::Connection,
     queue::{Queue, FULL_FEATURE_RING},
-    wire::{login_request_enters_full_feature, ControlHeader, HEADERS_LEN},
+    wire::{is_logout_request, login_request_enters_full_feature, ControlHeader, HEADERS_LEN},
 };
 use crate::{
     iscsi::task::Task,
@@ -28,6 +28,9 @@ pub(super) fn send(
     if task.is_unanswered() {
         send_unanswered(queue_pair, task);
         return Ok(());
+    }
+    if is_logout_request(&task.header()) {
+        connection.expect_end();
     }
     let discovery = connection.bound().is_none_or(|bound| bound.is_discovery());
     if !discovery

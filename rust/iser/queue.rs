@@ -88,6 +88,9 @@ impl Queue {
         let connection = &self.connection;
         let error = ConnectionError::ConnFailed;
         match failure {
+            Failure::Completion(status) if status.is_flush() => {
+                connection.fail(error, fmt!("it was ended by the target or the network"));
+            }
             Failure::Completion(status) => {
                 connection.fail(error, fmt!("a work request ended with: {}", status.name()));
             }

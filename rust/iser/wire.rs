@@ -51,6 +51,7 @@ const NO_SEND_WITH_INVALIDATE: u8 = 0x40;
 // BHS (RFC 7143 section 11.2.1).
 const OPCODE_MASK: u8 = 0x3f;
 const LOGIN_REQUEST: u8 = 0x03;
+const LOGOUT_REQUEST: u8 = 0x06;
 
 // Login request and response, byte 1: the T bit and a next stage of 3, which is only valid together
 // with it (RFC 7143 sections 11.12.1 and 11.12.3).
@@ -404,6 +405,12 @@ pub(crate) fn login_request_enters_full_feature(bhs: &[u8; BHS_LEN]) -> bool {
 fn enters_full_feature(bhs: &[u8; BHS_LEN]) -> bool {
     let [flags] = Field::<1>::get(bhs);
     flags & (LOGIN_TRANSIT | LOGIN_NEXT_STAGE_MASK) == LOGIN_TRANSIT | LOGIN_FULL_FEATURE
+}
+
+/// Whether a request asks the target to end the session or connection (RFC 7143 section 11.14).
+pub(crate) fn is_logout_request(bhs: &[u8; BHS_LEN]) -> bool {
+    let [first, ..] = *bhs;
+    first & OPCODE_MASK == LOGOUT_REQUEST
 }
 
 /// The rule that a received PDU broke. Each ends the connection (RFC 7145 sections 10.1.3.3 and

@@ -72,6 +72,11 @@ impl Status {
         self.0 == bindings::ib_wc_status_IB_WC_SUCCESS
     }
 
+    /// The request was not executed because the queue pair had failed before.
+    pub(crate) fn is_flush(self) -> bool {
+        self.0 == bindings::ib_wc_status_IB_WC_WR_FLUSH_ERR
+    }
+
     /// A text for logs.
     pub(crate) fn name(self) -> &'static CStr {
         // SAFETY: Returns a string constant for any value.

@@ -142,3 +142,13 @@ fn login_request_with_every_opcode_and_flag() {
         }
     }
 }
+
+#[test]
+fn logout_request_with_every_first_byte() {
+    let mut bhs = [0xff; 48];
+    for first in 0..=255u8 {
+        bhs[0] = first;
+        // With the I bit or without, and whatever the reserved bit says.
+        assert_eq!(is_logout_request(&bhs), first % 64 == 6, "{first:#x}");
+    }
+}
