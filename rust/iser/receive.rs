@@ -14,7 +14,8 @@ use super::{
 use crate::{
     iscsi::{parameter::ConnectionError, task::TaskReference},
     rdma::{
-        qp::{AnswerError, Consumer, Context, Failure},
+        context::{AnswerError, Context},
+        qp::{Consumer, Failure},
         receive::Message,
     },
 };

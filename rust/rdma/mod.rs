@@ -11,6 +11,7 @@
 
 pub(crate) mod cm;
 pub(crate) mod completion;
+pub(crate) mod context;
 pub(crate) mod credits;
 pub(crate) mod device;
 pub(crate) mod exchange;

@@ -19,10 +19,11 @@ use kernel::{
 
 use super::{
     completion::{CompletionQueue, Purpose, Status, Tag},
+    context::Context,
     credits::Credits,
     device::{Device, ProtectionDomain},
     exchange::{Exchange, FollowUps},
-    fence::{Outcome, State},
+    fence::Outcome,
     receive::{Batch, Message},
     slot::{FollowUp, Prepared, Slot, Source},
 };
@@ -76,7 +77,7 @@ pub(crate) struct Capacity {
 
 /// What work requests and completions share; see [`QueuePair`].
 pub(super) struct Inner<C: Consumer> {
-    qp: NonNull<bindings::ib_qp>,
+    pub(super) qp: NonNull<bindings::ib_qp>,
     pub(super) credits: Credits,
     max_send_sge: usize,
     /// Set before the queue pair is drained; nothing is posted once that is seen.
@@ -84,7 +85,7 @@ pub(super) struct Inner<C: Consumer> {
     exchange: SetOnce<Exchange<C>>,
     follow_ups: SetOnce<FollowUps<C>>,
     /// Belongs to the one who processes completions.
-    batch: UnsafeCell<Batch>,
+    pub(super) batch: UnsafeCell<Batch>,
     plain: Tag<C>,
     /// Tags of sends that are signalled for nothing but their place in the queue.
     markers: KVVec<Tag<C>>,
@@ -369,7 +370,7 @@ impl<C: Consumer> Inner<C> {
         self.plain.as_raw()
     }
 
-    fn is_closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Acquire)
     }
 
@@ -458,7 +459,7 @@ impl<C: Consumer> Inner<C> {
     }
 
     /// Ends the peer's access to a slot whose fence waits for that from now on.
-    fn invalidate(&self, slot: &Slot<C>) {
+    pub(super) fn invalidate(&self, slot: &Slot<C>) {
         if slot.post_invalidate(self).is_err() {
             // The slot stays as it is until the queue pair is drained.
             self.consumer.failed(Failure::Post);
@@ -479,205 +480,6 @@ impl<C: Consumer> Inner<C> {
                 inner.consumer.failed(Failure::Device);
             }
             _ => {}
-        }
-    }
-
-    /// Does what every completion asks for; returns its tag and, unless it failed, the context in
-    /// which to go on.
-    ///
-    /// # Safety
-    ///
-    /// `wc` must be a completion of a request with a `Tag<C>`, in the processing of its
-    /// completion queue.
-    unsafe fn completed<'a>(wc: &bindings::ib_wc) -> (&'a Tag<C>, Option<Context<'a, C>>) {
-        // SAFETY: As the caller promises.
-        let tag = unsafe { Tag::<C>::of(wc) };
-        // SAFETY: By the invariant of `Tag`.
-        let inner = unsafe { &*tag.inner };
-        let status = Status(wc.status);
-        if status.is_success() {
-            // SAFETY: Completions of a queue are processed one at a time, and the batch is
-            // touched by nobody else.
-            let batch = unsafe { &mut *inner.batch.get() };
-            return (tag, Some(Context { inner, batch }));
-        }
-        if !inner.is_closing() {
-            inner.consumer.failed(Failure::Completion(status));
-        }
-        (tag, None)
-    }
-
-    /// # Safety
-    ///
-    /// Called by the core alone, for send requests with a `Tag<C>`.
-    pub(super) unsafe extern "C" fn send_done(_: *mut bindings::ib_cq, wc: *mut bindings::ib_wc) {
-        // SAFETY: As required of the caller.
-        let (tag, cx) = unsafe { Self::completed(&*wc) };
-        let Some(mut cx) = cx else {
-            return;
-        };
-        let inner = cx.inner;
-        inner.credits.give(tag.credits.xchg(0, Relaxed));
-        let index = tag.index as usize;
-        match tag.purpose {
-            Purpose::Data => cx.advance(index, State::sent),
-            Purpose::FollowUp => {
-                if let Ok(follow_ups) = inner.follow_ups() {
-                    let slot = follow_ups.slot(index);
-                    follow_ups.give(1);
-                    cx.advance(slot, State::sent);
-                }
-            }
-            Purpose::Invalidate => cx.advance(index, State::invalidated),
-            Purpose::Plain | Purpose::Receive { .. } => {}
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the core alone, for receive requests with a `Tag<C>`.
-    pub(super) unsafe extern "C" fn receive_done(
-        _: *mut bindings::ib_cq,
-        wc: *mut bindings::ib_wc,
-    ) {
-        // SAFETY: As required of the caller.
-        let wc = unsafe { &*wc };
-        // SAFETY: As required of the caller.
-        let (tag, cx) = unsafe { Self::completed(wc) };
-        let (Some(mut cx), Purpose::Receive { ring }) = (cx, tag.purpose) else {
-            return;
-        };
-        let inner = cx.inner;
-        if let Some(ring) = inner
-            .exchange()
-            .ok()
-            .and_then(|e| e.rings.get(ring as usize))
-        {
-            ring.sync_for_cpu(tag.index as usize, wc.byte_len as usize);
-        }
-        let invalidated = wc.wc_flags & bindings::ib_wc_flags_IB_WC_WITH_INVALIDATE as i32 != 0;
-        // SAFETY: The flag says whether this member of the union is valid; it may be read anyway.
-        let key = unsafe { wc.ex.invalidate_rkey };
-        let message = Message {
-            ring,
-            index: tag.index,
-            len: wc.byte_len,
-            invalidated: invalidated.then_some(key),
-            owner: core::ptr::from_ref(inner) as usize,
-        };
-        inner.consumer.received(&mut cx, message);
-    }
-}
-
-/// The processing of one completion.
-pub(crate) struct Context<'a, C: Consumer> {
-    inner: &'a Inner<C>,
-    batch: &'a mut Batch,
-}
-
-/// Why an answer does not fit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum AnswerError {
-    /// No transfer in that slot waits for an answer.
-    NotAwaited,
-    /// The message says to have invalidated a key that is not the slot's.
-    WrongKey,
-}
-
-impl<C: Consumer> Context<'_, C> {
-    /// The bytes of a message; nothing for one of another queue pair.
-    pub(crate) fn bytes<'m>(&'m self, message: &'m Message) -> &'m [u8] {
-        if message.owner != core::ptr::from_ref(self.inner) as usize {
-            return &[];
-        }
-        self.inner
-            .exchange()
-            .ok()
-            .and_then(|exchange| exchange.rings.get(message.ring()))
-            .map_or(&[], |ring| ring.bytes(message))
-    }
-
-    /// Gives a message's buffer back, to be posted again.
-    pub(crate) fn recycle(&mut self, message: Message) {
-        if message.owner != core::ptr::from_ref(self.inner) as usize || self.inner.is_closing() {
-            return;
-        }
-        let Ok(exchange) = self.inner.exchange() else {
-            return;
-        };
-        let Some(ring) = exchange.rings.get(message.ring()) else {
-            return;
-        };
-        let full = self.batch.push(ring, message.index as usize);
-        // A small ring cannot wait for a whole batch.
-        if full || ring.count() <= super::receive::Ring::<C>::SPARE {
-            // SAFETY: The queue pair and the rings are those of `inner`.
-            if unsafe { self.batch.post(self.inner.qp.as_ptr()) }.is_err() {
-                self.inner.consumer.failed(Failure::Post);
-            }
-        }
-    }
-
-    /// Hands in the answer to the transfer in slot `index`.
-    ///
-    /// [`Consumer::finished`] gets it when the transfer is over: in this call, or once the
-    /// peer's access and all sends have ended. On error the message comes back.
-    pub(crate) fn answer(
-        &mut self,
-        index: usize,
-        message: Message,
-    ) -> core::result::Result<(), (AnswerError, Message)> {
-        let inner = self.inner;
-        let slots = inner.exchange().map(|exchange| &exchange.slots);
-        let Some(slot) = slots.ok().and_then(|slots| slots.get(index)) else {
-            return Err((AnswerError::NotAwaited, message));
-        };
-        let remotely = message.invalidated.is_some();
-        if remotely
-            && (!slot.fence.load().is_advertised() || message.invalidated != Some(slot.rkey()))
-        {
-            return Err((AnswerError::WrongKey, message));
-        }
-        match slot
-            .fence
-            .update(|now| now.awaits_answer().then(|| now.answered(remotely)))
-        {
-            Err(_) => return Err((AnswerError::NotAwaited, message)),
-            Ok((before, Outcome::Complete)) => {
-                if before.has_region() {
-                    // The invalidation that was provided for is not needed.
-                    inner.credits.give(1);
-                }
-                // SAFETY: By the outcome.
-                let (owner, _) = unsafe { slot.finish(inner.device()) };
-                inner.consumer.finished(self, owner, Some(message));
-            }
-            Ok((before, Outcome::Pending)) => {
-                // SAFETY: The slot now waits for the send that is taken away below.
-                unsafe { slot.store_answer(message) };
-                if before.has_region() {
-                    if remotely {
-                        inner.credits.give(1);
-                    } else {
-                        inner.invalidate(slot);
-                    }
-                }
-                self.advance(index, State::sent);
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes the fence of slot `index`, and finishes it if it is complete by that.
-    fn advance(&mut self, index: usize, change: impl FnMut(State) -> Option<State>) {
-        let inner = self.inner;
-        let Some(slot) = inner.exchange().ok().and_then(|e| e.slots.get(index)) else {
-            return;
-        };
-        if let Ok((_, Outcome::Complete)) = slot.fence.update(change) {
-            // SAFETY: By the outcome.
-            let (owner, answer) = unsafe { slot.finish(inner.device()) };
-            inner.consumer.finished(self, owner, answer);
         }
     }
 }
