@@ -166,16 +166,17 @@ impl<C: Consumer> Context<'_, C> {
         let Some(slot) = slots.ok().and_then(|slots| slots.get(index)) else {
             return Err((AnswerError::NotAwaited, message));
         };
+        let seen = slot.fence.load();
         let remotely = message.invalidated.is_some();
-        if remotely
-            && (!slot.fence.load().is_advertised() || message.invalidated != Some(slot.rkey()))
-        {
+        if remotely && (!seen.is_advertised() || message.invalidated != Some(slot.rkey())) {
             return Err((AnswerError::WrongKey, message));
         }
-        match slot
-            .fence
-            .update(|now| now.awaits_answer().then(|| now.answered(remotely)))
-        {
+        // An error handler may have ended that transfer, and another one begun: then the key that
+        // was looked at is not that of the slot any more.
+        let answered = |now: State| {
+            (now.awaits_answer() && now.is_same_transfer(seen)).then(|| now.answered(remotely))
+        };
+        match slot.fence.update(answered) {
             Err(_) => return Err((AnswerError::NotAwaited, message)),
             Ok((before, Outcome::Complete)) => {
                 if before.has_region() {

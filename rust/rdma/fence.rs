@@ -46,6 +46,11 @@ impl State {
         Self(self.0 | bits)
     }
 
+    /// Both are of the same transfer.
+    pub(super) fn is_same_transfer(self, other: Self) -> bool {
+        (self.0 ^ other.0) & Self::GENERATION == 0
+    }
+
     /// A transfer has been put into the slot and not finished.
     pub(super) fn is_armed(self) -> bool {
         self.has(Self::ARMED)

@@ -135,8 +135,8 @@ lio_lun() {
 	mkdir -p "$lun" && ln -s "$core"/*/"$3" "$lun/$3" || fail "LIO: no lun $2 for $1"
 }
 
-# lio_set IQN GROUP/NAME VALUE, as in: lio_set $iqn param/ImmediateData No
-lio_set() { echo "$3" >"$config/target/iscsi/$1/tpgt_1/$2" || fail "LIO: cannot set $2=$3"; }
+# lio_set IQN GROUP/NAME VALUE, as in: lio_set $iqn param/ImmediateData No. LIO keeps a newline as part of some values.
+lio_set() { echo -n "$3" >"$config/target/iscsi/$1/tpgt_1/$2" || fail "LIO: cannot set $2=$3"; }
 
 lio_enable() { lio_set "$1" enable "$2"; }
 

@@ -6,9 +6,9 @@
 one_disk
 
 say "UNMAP"
-echo unmap >"$(echo /sys/block/"${disk##*/}"/device/scsi_disk/*/provisioning_mode)" || fail "no UNMAP"
 must "fill" dd if=/dev/urandom of="$disk" bs=1M count=16 oflag=direct
-must "blkdiscard" blkdiscard -o 4M -l 4M "$disk"
+must "UNMAP" sg_unmap --lba=8192 --num=8192 "$disk"
+blockdev --flushbufs "$disk"
 used=$(du -k --apparent-size /tmp/d0 | cut -f1)
 blocks=$(stat -c %b /tmp/d0)
 [ "$blocks" -le $((12 * 2048 + 256)) ] || fail "UNMAP freed nothing in the target's file ($blocks blocks of $used KiB)"
