@@ -31,7 +31,7 @@ skip() {
 must() {
 	local what=$1 out rc
 	shift
-	out=$("$@" 2>&1 3>&- 4>&-)
+	out=$("$@" 2>&1)
 	rc=$?
 	[ $rc = 0 ] || fail "$what: status $rc from: $*${out:+
 $out}"
@@ -60,7 +60,7 @@ wait_for() {
 # host VERB GUEST ARGUMENTS… - asks scripts/guest; its answer is our output and status.
 host() {
 	local status text
-	base64 -w 0 <<<"$*" >&3
+	printf '%s' "$*" | base64 -w 0 >&3
 	echo >&3
 	read -r status text <&3 || fail "the host does not answer"
 	base64 -d <<<"$text"
@@ -70,9 +70,9 @@ host() {
 # on GUEST COMMAND… - runs a shell command there, with this library.
 on() { host on "$@"; }
 
-vm_link() { host link "$1" "nic${3:-0}" "$2"; } # GUEST on|off [N]
-vm_kill() { host kill "$1"; }
-vm_start() { host start "$1"; }
+vm_link() { host link "$1" "nic${3:-0}" "$2" >/dev/null || fail "cannot set the link of $1 $2"; } # GUEST on|off [N]
+vm_kill() { host kill "$1" || fail "cannot kill $1"; }
+vm_start() { host start "$1" || fail "cannot start $1"; }
 
 ### RDMA
 

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Discovery and login to an address that cannot work end in bounded time, with an error,
+# and leave nothing behind; then the right address works.
+. /share/tests/vm/lib.sh
+initiator_up
+backstore d0 ramdisk 16
+lio_target $iqn
+lio_lun $iqn 0 d0
+lio_target ${iqn}-tcp 10.0.0.1:3270 tcp
+sed -i 's/^discovery.sendtargets.reopen_max.*/discovery.sendtargets.reopen_max = 1/' /etc/iscsi/iscsid.conf
+ip link add dummy0 type dummy && ip link set dummy0 up && ip addr add 10.9.0.1/24 dev dummy0
+ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev dummy0
+
+try() { # WHAT PORTAL
+	local rc begin=$SECONDS
+	timeout 120 iscsiadm -m discovery -o new -o old -t st -I iser -p "$2" -l >/run/refused 2>&1
+	rc=$?
+	[ $rc != 0 ] || fail "$1: discovery at $2 succeeded: $(cat /run/refused)"
+	[ $rc != 124 ] || fail "$1: no end after 120 s"
+	[ -s /run/refused ] || fail "$1: no word about what is wrong"
+	say "$1: status $rc after $((SECONDS - begin)) s: $(tail -n 1 /run/refused)"
+	equal "$1: sessions" "" "$(sessions)"
+	equal "$1: endpoints" "" "$(ls /sys/class/iscsi_endpoint)"
+	kill -0 "$(pidof iscsid | cut -d' ' -f1)" || fail "$1: iscsid is gone"
+}
+
+try "no route" 192.0.2.1:3260
+try "no RDMA device" 10.9.0.2:3260
+try "nobody listens" 10.0.0.1:3999
+try "nobody there" 10.0.0.77:3260
+try "TCP portal" 10.0.0.1:3270
+discover
+connect $iqn
+verified "the right address" --size=1m
