@@ -17,13 +17,10 @@ for DRIVER in ib_iser_rs ib_iser; do
 	judge access
 	unload_driver
 	rm -f "/etc/modprobe.d/$DRIVER.conf"
-	column=$results/access-$DRIVER.tsv
-	if [ -s "$table" ]; then
-		cut -f 4 "$column" | paste "$table" - >"$table.new" && mv "$table.new" "$table"
-	else
-		(echo access && cut -f 2,4 "$column") >"$table"
-	fi
-	sed -i "1s/\$/\t$DRIVER/" "$table"
+	[ -s "$table" ] || (echo access && cut -f 2 "$results/access-$DRIVER.tsv") >"$table"
+	(echo "$DRIVER" && cut -f 4 "$results/access-$DRIVER.tsv") | paste "$table" - >"$table.new"
+	mv "$table.new" "$table"
 done
 DRIVER=$mine
-column -t -s $'\t' "$table"
+say "what a target gets at:"
+awk -F'\t' '{ printf "%-44s %-12s %s\n", $1, $2, $3 }' "$table"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""An iSER target that misbehaves as it is told; see tests/hostile/hostile-target."""

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the kernel of this machine says and shows."""
+import glob
+import os
+import re
+
+# What the kernel may say in any of the tests: devices that come and go, that a connection
+# was lost, and rxe that a work request ended with an error.
+ORDINARY = re.compile(
+    r"(iSCSI Initiator over iSER|Direct-Access|Attached|logical blocks|Write Protect|Mode Sense"
+    r"|Synchronizing SCSI cache|caching mode page|drive cache|detected conn error"
+    r"|rxe_\S+: qp#\d+ \w+: non-flush error status|clocksource: |Watchdog remote CPU|detected capacity change|Preferred minimum I/O size"
+    r"|Optimal transfer size|cache: |TSC: |random: |hrtimer: )", re.I)
+
+
+class Log:
+    """The kernel log from now on."""
+
+    def __init__(self):
+        self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self.fd, 0, os.SEEK_END)
+
+    def lines(self):
+        """What has come since the last call."""
+        lines = []
+        while True:
+            try:
+                record = os.read(self.fd, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return lines
+            except BrokenPipeError:     # some was overwritten
+                lines.append("(lost lines of the kernel log)")
+                continue
+            text = record.partition(";")[2].split("\n")[0]
+            lines.append(text)
+
+
+def session_folder(name):
+    for folder in sorted(glob.glob("/sys/class/iscsi_session/session*"), reverse=True):
+        try:
+            if open(f"{folder}/targetname").read().strip() == name:
+                return folder
+        except OSError:
+            pass
+    return None
+
+
+def session_state(name):
+    folder = session_folder(name)
+    try:
+        return open(f"{folder}/state").read().strip() if folder else None
+    except OSError:
+        return None
+
+
+def device(name, pattern):
+    """Folder of a SCSI device's child in sysfs."""
+    folder = session_folder(name)
+    found = glob.glob(f"{folder}/device/target*/*:0/{pattern}") if folder else []
+    return found[0] if found else None
