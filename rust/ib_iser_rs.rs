@@ -38,6 +38,8 @@ module! {
 
 struct IserModule {
     _registration: iscsi::registration::Registration<iser::Iser>,
+    // After the registration: without that there are no connections that could use it.
+    _work_queue: work::WorkQueue,
 }
 
 impl kernel::Module for IserModule {
@@ -48,6 +50,7 @@ impl kernel::Module for IserModule {
             module_parameters::max_sectors.value(),
             iser::MAX_SECTORS,
         )?;
+        let work_queue = work::WorkQueue::new()?;
         let registration = iscsi::registration::Registration::new(module).inspect_err(|error| {
             if *error == EEXIST {
                 pr_err!("a transport named iser is registered already; unload ib_iser first\n");
@@ -57,6 +60,7 @@ impl kernel::Module for IserModule {
         })?;
         Ok(Self {
             _registration: registration,
+            _work_queue: work_queue,
         })
     }
 }

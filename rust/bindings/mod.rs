@@ -23,6 +23,6 @@
 )]
 
 // Types whose values cross to the `kernel` crate are the ones it has.
-use kernel::bindings::{device, dma_data_direction, module, net, scatterlist};
+use kernel::bindings::{device, dma_data_direction, module, net, scatterlist, workqueue_struct};
 
 include!(env!("IB_ISER_RS_BINDINGS"));

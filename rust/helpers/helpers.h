@@ -20,6 +20,7 @@ struct iser_rs_device_attr {
 	u32 max_qp_rd_atom;
 	bool mem_mgt_extensions;
 	bool sg_gaps_reg;
+	bool iwarp;
 };
 
 void iser_rs_device_attr(struct ib_device *dev, struct iser_rs_device_attr *attr);
@@ -63,8 +64,10 @@ struct iser_rs_host_limits {
 
 void iser_rs_host_set(struct Scsi_Host *shost, struct scsi_transport_template *tt,
 		      const struct iser_rs_host_limits *limits);
+void iser_rs_host_memory(struct Scsi_Host *shost, u32 *sg_tablesize, u32 *boundary);
 struct Scsi_Host *iser_rs_session_to_host(struct iscsi_cls_session *session);
 struct iscsi_session *iser_rs_session_of_command(struct scsi_cmnd *sc);
+struct iscsi_task *iser_rs_task_of_command(struct scsi_cmnd *sc);
 struct iscsi_session *iser_rs_session_libiscsi(struct iscsi_cls_session *session);
 
 bool iser_rs_transport_exists(const char *name);
@@ -72,6 +75,12 @@ void iser_rs_lock_forward(struct iscsi_session *session);
 void iser_rs_unlock_forward(struct iscsi_session *session);
 void iser_rs_lock_back(struct iscsi_session *session);
 void iser_rs_unlock_back(struct iscsi_session *session);
+void iser_rs_lock_endpoints(void);
+void iser_rs_unlock_endpoints(void);
+
+struct workqueue_struct *iser_rs_alloc_workqueue(void);
+void iser_rs_destroy_workqueue(struct workqueue_struct *queue);
+
 bool iser_rs_try_module_get(struct module *module);
 void iser_rs_module_put(struct module *module);
 

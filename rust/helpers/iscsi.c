@@ -18,6 +18,11 @@ struct iscsi_session *iser_rs_session_of_command(struct scsi_cmnd *sc)
 	return starget_to_session(scsi_target(sc->device))->dd_data;
 }
 
+struct iscsi_task *iser_rs_task_of_command(struct scsi_cmnd *sc)
+{
+	return iscsi_cmd(sc)->task;
+}
+
 struct iscsi_session *iser_rs_session_libiscsi(struct iscsi_cls_session *session)
 {
 	return session->dd_data;
@@ -41,6 +46,19 @@ void iser_rs_lock_back(struct iscsi_session *session)
 void iser_rs_unlock_back(struct iscsi_session *session)
 {
 	spin_unlock_bh(&session->back_lock);
+}
+
+/* Guards dd_data of all endpoints, which changes once in the life of each. */
+static DEFINE_SPINLOCK(endpoints_lock);
+
+void iser_rs_lock_endpoints(void)
+{
+	spin_lock(&endpoints_lock);
+}
+
+void iser_rs_unlock_endpoints(void)
+{
+	spin_unlock(&endpoints_lock);
 }
 
 bool iser_rs_try_module_get(struct module *module)

@@ -14,6 +14,7 @@ void iser_rs_device_attr(struct ib_device *dev, struct iser_rs_device_attr *attr
 	attr->max_qp_rd_atom = a->max_qp_rd_atom;
 	attr->mem_mgt_extensions = a->device_cap_flags & IB_DEVICE_MEM_MGT_EXTENSIONS;
 	attr->sg_gaps_reg = a->kernel_cap_flags & IBK_SG_GAPS_REG;
+	attr->iwarp = rdma_protocol_iwarp(dev, rdma_start_port(dev));
 }
 
 const char *iser_rs_device_name(struct ib_device *dev)

@@ -16,3 +16,9 @@ void iser_rs_host_set(struct Scsi_Host *shost, struct scsi_transport_template *t
 	shost->max_sectors = limits->max_sectors;
 	shost->virt_boundary_mask = limits->virt_boundary_mask;
 }
+
+void iser_rs_host_memory(struct Scsi_Host *shost, u32 *sg_tablesize, u32 *boundary)
+{
+	*sg_tablesize = shost->sg_tablesize;
+	*boundary = shost->virt_boundary_mask;
+}

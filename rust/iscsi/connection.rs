@@ -20,6 +20,14 @@ use super::{
 };
 use crate::{bindings, cells::Cells};
 
+/// What the commands of a host may look like in memory.
+pub(crate) struct HostMemory {
+    /// Scatter-gather entries of a command.
+    pub(crate) sg_tablesize: u32,
+    /// Inner entries begin and end at a boundary.
+    pub(crate) has_boundary: bool,
+}
+
 /// A connection, held by a reference to its class device.
 ///
 /// # Invariants
@@ -66,6 +74,19 @@ impl Connection {
         let cells = unsafe { session::headers(self.session()) }.ok_or(ENOTCONN)?;
         // SAFETY: The session keeps the `Arc` that this address is of.
         Ok(unsafe { ArcBorrow::from_raw(cells) }.into())
+    }
+
+    /// What the commands of the session's host may look like.
+    pub(crate) fn host_memory(&self) -> HostMemory {
+        let (mut sg_tablesize, mut boundary) = (0, 0);
+        // SAFETY: By the type invariant; the host outlives the session.
+        unsafe {
+            bindings::iser_rs_host_memory((*self.session()).host, &mut sg_tablesize, &mut boundary);
+        }
+        HostMemory {
+            sg_tablesize,
+            has_boundary: boundary != 0,
+        }
     }
 
     /// The session only asks for the names of targets.
@@ -217,6 +238,25 @@ impl<T: Transport> ConnectionOps<T> {
         }
     }
 
+    /// Ends the endpoint's connection, and unbinds it after that, so that nobody finds it unbound
+    /// but not ended.
+    ///
+    /// # Safety
+    ///
+    /// `conn` must be a connection of this transport.
+    unsafe fn disconnect(conn: *mut bindings::iscsi_conn) {
+        // SAFETY: As the caller promises.
+        unsafe {
+            bindings::iser_rs_lock_forward((*conn).session);
+            let endpoint: Option<Arc<T::Endpoint>> = endpoint_locked::<T>(conn).map(Arc::from);
+            bindings::iser_rs_unlock_forward((*conn).session);
+            if let Some(endpoint) = endpoint {
+                T::disconnect(endpoint.as_arc_borrow());
+                drop(Self::replace(conn, None));
+            }
+        }
+    }
+
     /// # Safety
     ///
     /// Called by the transport class, with a session of this transport.
@@ -256,11 +296,14 @@ impl<T: Transport> ConnectionOps<T> {
             if ep.is_null() {
                 return Err(EINVAL);
             }
-            // SAFETY: The class does not disconnect endpoints during this call, as it handles one
-            // message after the other. The connection is valid.
+            // SAFETY: The endpoint was just found, the connection is valid.
             let result = unsafe {
-                let endpoint = EndpointOps::<T>::borrow(ep);
-                T::bind(endpoint, Connection::new(conn)).map(|()| Arc::from(endpoint))
+                EndpointOps::<T>::get(ep)
+                    .ok_or(ENOTCONN)
+                    .and_then(|endpoint| {
+                        T::bind(endpoint.as_arc_borrow(), Connection::new(conn))?;
+                        Ok(endpoint)
+                    })
             };
             // SAFETY: From the look-up above.
             unsafe { bindings::iscsi_put_endpoint(ep) };
@@ -298,11 +341,8 @@ impl<T: Transport> ConnectionOps<T> {
     pub(super) unsafe extern "C" fn stop(cls_conn: *mut bindings::iscsi_cls_conn, flag: c_int) {
         // SAFETY: As required of the caller.
         unsafe {
-            let endpoint = Self::replace(Self::raw(cls_conn), None);
-            if let Some(endpoint) = &endpoint {
-                // The class has done that before, unless user space has gone astray.
-                T::disconnect(endpoint.as_arc_borrow());
-            }
+            // The class has done that before, unless user space has gone astray.
+            Self::disconnect(Self::raw(cls_conn));
             bindings::iscsi_conn_stop(cls_conn, flag);
         }
     }
@@ -313,9 +353,7 @@ impl<T: Transport> ConnectionOps<T> {
     pub(super) unsafe extern "C" fn destroy(cls_conn: *mut bindings::iscsi_cls_conn) {
         // SAFETY: As required of the caller.
         unsafe {
-            if let Some(endpoint) = Self::replace(Self::raw(cls_conn), None) {
-                T::disconnect(endpoint.as_arc_borrow());
-            }
+            Self::disconnect(Self::raw(cls_conn));
             bindings::iscsi_conn_teardown(cls_conn);
         }
     }

@@ -6,7 +6,7 @@ use kernel::{
     error::from_result,
     ffi::{c_char, c_int},
     prelude::*,
-    sync::{Arc, ArcBorrow},
+    sync::Arc,
     types::ForeignOwnable, //
 };
 
@@ -20,14 +20,21 @@ use crate::{addr::SockAddr, bindings};
 pub(super) struct EndpointOps<T>(core::marker::PhantomData<T>);
 
 impl<T: Transport> EndpointOps<T> {
+    /// The connection of an endpoint, unless it is disconnected. A handle may be found a little
+    /// longer than its endpoint is used.
+    ///
     /// # Safety
     ///
-    /// `ep` must be an endpoint of this transport that is not disconnected during `'a`.
-    pub(super) unsafe fn borrow<'a>(
-        ep: *mut bindings::iscsi_endpoint,
-    ) -> ArcBorrow<'a, T::Endpoint> {
-        // SAFETY: As the caller promises.
-        unsafe { Arc::<T::Endpoint>::borrow((*ep).dd_data) }
+    /// `ep` must be an endpoint of this transport.
+    pub(super) unsafe fn get(ep: *mut bindings::iscsi_endpoint) -> Option<Arc<T::Endpoint>> {
+        // SAFETY: As the caller promises; what is there stays until the lock is released.
+        unsafe {
+            bindings::iser_rs_lock_endpoints();
+            let data = (*ep).dd_data;
+            let endpoint = (!data.is_null()).then(|| Arc::<T::Endpoint>::borrow(data).into());
+            bindings::iser_rs_unlock_endpoints();
+            endpoint
+        }
     }
 
     /// # Safety
@@ -77,19 +84,28 @@ impl<T: Transport> EndpointOps<T> {
         ep: *mut bindings::iscsi_endpoint,
         timeout_ms: c_int,
     ) -> c_int {
-        // SAFETY: The class does not disconnect an endpoint while it polls it.
-        let endpoint = unsafe { Self::borrow(ep) };
-        from_result(|| T::poll(endpoint, timeout_ms).map(c_int::from))
+        // SAFETY: As required of the caller.
+        let endpoint = unsafe { Self::get(ep) };
+        from_result(|| {
+            let endpoint = endpoint.ok_or(ENOTCONN)?;
+            T::poll(endpoint.as_arc_borrow(), timeout_ms).map(c_int::from)
+        })
     }
 
     /// # Safety
     ///
     /// Called by the transport class, once, with an endpoint of this transport.
     pub(super) unsafe extern "C" fn disconnect(ep: *mut bindings::iscsi_endpoint) {
-        // SAFETY: From `connect`, and not used after this.
-        let endpoint = unsafe { Arc::<T::Endpoint>::from_foreign((*ep).dd_data) };
-        T::disconnect(endpoint.as_arc_borrow());
-        drop(endpoint);
+        // SAFETY: From `connect`; whoever looks for it after this finds nothing.
+        let endpoint = unsafe {
+            bindings::iser_rs_lock_endpoints();
+            let data = core::mem::replace(&mut (*ep).dd_data, core::ptr::null_mut());
+            bindings::iser_rs_unlock_endpoints();
+            Arc::<T::Endpoint>::try_from_foreign(data)
+        };
+        if let Some(endpoint) = endpoint {
+            T::disconnect(endpoint.as_arc_borrow());
+        }
         // SAFETY: As required of the caller.
         unsafe { bindings::iscsi_destroy_endpoint(ep) };
         // SAFETY: Leaked by `try_connect`. The class holds another reference during this call.
@@ -107,8 +123,10 @@ impl<T: Transport> EndpointOps<T> {
         match parameter {
             bindings::iscsi_param_ISCSI_PARAM_CONN_PORT
             | bindings::iscsi_param_ISCSI_PARAM_CONN_ADDRESS => {
-                // SAFETY: The class holds the endpoint.
-                let endpoint = unsafe { Self::borrow(ep) };
+                // SAFETY: As required of the caller.
+                let Some(endpoint) = (unsafe { Self::get(ep) }) else {
+                    return ENOTCONN.to_errno();
+                };
                 let address = T::address(&endpoint).as_ptr().cast_mut();
                 // SAFETY: The address is only read, the buffer is the caller's.
                 unsafe { bindings::iscsi_conn_get_addr_param(address, parameter, buffer) }

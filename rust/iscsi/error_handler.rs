@@ -9,11 +9,16 @@
 use core::marker::PhantomData;
 use kernel::{
     ffi::c_int,
-    sync::{Arc, ArcBorrow}, //
+    sync::{Arc, ArcBorrow},
+    time::{delay::fsleep, Delta}, //
 };
 
 use super::{connection, transport::Transport};
 use crate::bindings;
+
+/// How long a completion may take to give a command back.
+const GIVE_BACK_STEPS: usize = 5000;
+const GIVE_BACK_STEP: Delta = Delta::from_millis(1);
 
 const SUCCESS: c_int = bindings::scsi_disposition_SUCCESS as c_int;
 
@@ -59,30 +64,102 @@ impl<T: Transport> ErrorHandler<T> {
         }
     }
 
+    /// Whether a command that libiscsi has ended is still on its way back to the midlayer.
+    ///
     /// # Safety
     ///
-    /// `sc` must be a command of a session of this transport.
-    unsafe fn fence(sc: *mut bindings::scsi_cmnd) {
-        // SAFETY: As the caller promises; sessions outlive the error handling of their commands.
+    /// `session` must be valid.
+    unsafe fn is_giving_back(session: *mut bindings::iscsi_session) -> bool {
+        // SAFETY: As the caller promises; a task is freed, and forgets its command, under the
+        // lock.
         unsafe {
-            let session = bindings::iser_rs_session_of_command(sc);
-            if let Some(endpoint) = Self::endpoint(session) {
-                T::fence(endpoint.as_arc_borrow(), |index| {
-                    Self::is_ended(session, index)
-                });
+            bindings::iser_rs_lock_back(session);
+            let found = (0..(*session).cmds_max as usize).any(|index| {
+                let task = *(*session).cmds.add(index);
+                let state = (*task).state as u32;
+                !(*task).sc.is_null()
+                    && state != bindings::ISCSI_TASK_FREE
+                    && state != bindings::ISCSI_TASK_PENDING
+                    && state != bindings::ISCSI_TASK_RUNNING
+            });
+            bindings::iser_rs_unlock_back(session);
+            found
+        }
+    }
+
+    /// Lets nothing be left of the tasks that libiscsi has ended.
+    ///
+    /// # Safety
+    ///
+    /// `session` must be one of this transport, and outlive the call.
+    unsafe fn fence(session: *mut bindings::iscsi_session) {
+        // SAFETY: As the caller promises.
+        let Some(endpoint) = (unsafe { Self::endpoint(session) }) else {
+            return;
+        };
+        T::fence(endpoint.as_arc_borrow(), |index| {
+            // SAFETY: As the caller promises.
+            unsafe { Self::is_ended(session, index) }
+        });
+        // The last of it may be done by a completion right now. Until that is through, the
+        // midlayer must not use the command for something else.
+        for _ in 0..GIVE_BACK_STEPS {
+            // SAFETY: As the caller promises.
+            if !unsafe { Self::is_giving_back(session) } {
+                return;
+            }
+            fsleep(GIVE_BACK_STEP);
+        }
+        T::give_up(endpoint.as_arc_borrow());
+    }
+
+    /// Waits for a command whose response has come, but has not been given back yet. Returns
+    /// whether that has happened.
+    ///
+    /// # Safety
+    ///
+    /// `sc` must be a command of `session`, a session of this transport.
+    unsafe fn finishes(
+        session: *mut bindings::iscsi_session,
+        sc: *mut bindings::scsi_cmnd,
+    ) -> bool {
+        // SAFETY: As the caller promises.
+        let Some(endpoint) = (unsafe { Self::endpoint(session) }) else {
+            return false;
+        };
+        for _ in 0..GIVE_BACK_STEPS {
+            // SAFETY: As the caller promises; the lock guards the command's task.
+            let index = unsafe {
+                bindings::iser_rs_lock_back(session);
+                let task = bindings::iser_rs_task_of_command(sc);
+                let index = (!task.is_null()).then(|| (*task).itt as usize);
+                bindings::iser_rs_unlock_back(session);
+                index
+            };
+            match index {
+                None => return true,
+                Some(index) if T::is_finishing(endpoint.as_arc_borrow(), index) => {
+                    fsleep(GIVE_BACK_STEP);
+                }
+                Some(_) => return false,
             }
         }
+        false
     }
 
     /// # Safety
     ///
     /// Called by the midlayer, with a command of a session of this transport.
     pub(super) unsafe extern "C" fn abort(sc: *mut bindings::scsi_cmnd) -> c_int {
-        // SAFETY: As required of the caller.
+        // SAFETY: As required of the caller; sessions outlive the handling of their commands.
         unsafe {
+            let session = bindings::iser_rs_session_of_command(sc);
             let result = bindings::iscsi_eh_abort(sc);
             if result == SUCCESS {
-                Self::fence(sc);
+                Self::fence(session);
+            } else if Self::finishes(session, sc) {
+                // The target did not know the command any more, as it had answered it.
+                return SUCCESS;
             }
             result
         }
@@ -92,11 +169,12 @@ impl<T: Transport> ErrorHandler<T> {
     ///
     /// As for [`Self::abort`].
     pub(super) unsafe extern "C" fn device_reset(sc: *mut bindings::scsi_cmnd) -> c_int {
-        // SAFETY: As required of the caller.
+        // SAFETY: As in `abort`.
         unsafe {
+            let session = bindings::iser_rs_session_of_command(sc);
             let result = bindings::iscsi_eh_device_reset(sc);
             if result == SUCCESS {
-                Self::fence(sc);
+                Self::fence(session);
             }
             result
         }
@@ -106,15 +184,16 @@ impl<T: Transport> ErrorHandler<T> {
     ///
     /// As for [`Self::abort`].
     pub(super) unsafe extern "C" fn target_reset(sc: *mut bindings::scsi_cmnd) -> c_int {
-        // SAFETY: As required of the caller.
+        // SAFETY: As in `abort`.
         unsafe {
+            let session = bindings::iser_rs_session_of_command(sc);
+            let endpoint = Self::endpoint(session);
             let result = bindings::iscsi_eh_recover_target(sc);
             if result == SUCCESS {
-                Self::fence(sc);
-            } else if let Some(endpoint) = Self::endpoint(bindings::iser_rs_session_of_command(sc))
-            {
+                Self::fence(session);
+            } else if let Some(endpoint) = endpoint {
                 // The midlayer gives up, and the memory back: nothing may be left.
-                T::disconnect(endpoint.as_arc_borrow());
+                T::give_up(endpoint.as_arc_borrow());
             }
             result
         }

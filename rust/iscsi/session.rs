@@ -139,14 +139,22 @@ impl<T: Transport> SessionOps<T> {
         queue_depth: u16,
         initial_cmdsn: u32,
     ) -> *mut bindings::iscsi_cls_session {
-        // SAFETY: The class holds the endpoint.
-        let endpoint = (!ep.is_null()).then(|| unsafe { EndpointOps::<T>::borrow(ep) });
+        let endpoint = if ep.is_null() {
+            None
+        } else {
+            // SAFETY: As required of the caller.
+            match unsafe { EndpointOps::<T>::get(ep) } {
+                Some(endpoint) => Some(endpoint),
+                None => return core::ptr::null_mut(),
+            }
+        };
         let new = NewSession::<'_, T> {
             commands,
             queue_depth,
             initial_cmdsn,
             _phantom: PhantomData,
         };
+        let endpoint = endpoint.as_ref().map(Arc::as_arc_borrow);
         T::create_session(endpoint, new).map_or(core::ptr::null_mut(), |session| session.0.as_ptr())
     }
 

@@ -73,9 +73,10 @@ impl Task<'_> {
         self.raw().imm_count as usize
     }
 
-    /// Bytes of data to be sent unsolicited, after the immediate ones.
+    /// Bytes of a write's data to be sent unsolicited, after the immediate ones.
     pub(crate) fn unsolicited_len(&self) -> usize {
-        self.raw().unsol_r2t.data_length as usize
+        let r2t = &self.raw().unsol_r2t;
+        r2t.data_length.saturating_sub(r2t.sent as u32) as usize
     }
 
     /// Most bytes of data in a PDU to the target.

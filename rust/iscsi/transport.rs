@@ -75,6 +75,12 @@ pub(crate) trait Transport: Sized + 'static {
     /// A SCSI command is tried again later.
     fn transmit(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
 
+    /// Whether the response of task `index` has come, and the task is about to be given back.
+    fn is_finishing(endpoint: ArcBorrow<'_, Self::Endpoint>, index: usize) -> bool;
+
+    /// Fails and ends the connection: its tasks are about to be taken from it. May sleep.
+    fn give_up(endpoint: ArcBorrow<'_, Self::Endpoint>);
+
     /// Ends the target's access to the data of all tasks that `abandoned` names by index, and
     /// gives them back. Called by error handlers; may sleep.
     fn fence(endpoint: ArcBorrow<'_, Self::Endpoint>, abandoned: impl Fn(usize) -> bool);

@@ -26,8 +26,12 @@ use crate::{
 pub(super) fn send(queue_pair: &QueuePair<Queue>, mut task: Task<'_>) -> Result {
     let command = task.command().ok_or(EINVAL)?;
     let (direction, len) = (command.direction(), command.data_len());
-    let immediate = task.immediate_len();
-    let unsolicited = task.unsolicited_len();
+    // libiscsi leaves what a task had to send before, where there is nothing to send now.
+    let (immediate, unsolicited) = if direction == Some(Direction::ToDevice) {
+        (task.immediate_len(), task.unsolicited_len())
+    } else {
+        (0, 0)
+    };
 
     let owner = task.hold().ok_or(ENOTCONN)?;
     let mut transfer = queue_pair.prepare(

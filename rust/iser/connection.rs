@@ -248,7 +248,9 @@ impl Connection {
 
     fn kick(self: &Arc<Self>) {
         // If it is queued already it will see what it is queued for.
-        let _ = work::queue().enqueue(self.clone());
+        if let Some(queue) = work::queue() {
+            let _ = queue.enqueue(self.clone());
+        }
     }
 
     /// Ends the connection. All of its tasks are given back on return. May sleep.
@@ -288,10 +290,21 @@ impl Connection {
                 Err(_) => return self.shut_down(),
             }
         }
-        self.fail(
-            ConnectionError::ConnFailed,
-            fmt!("the target's access to aborted commands could not be ended"),
-        );
+        self.give_up(fmt!(
+            "the target's access to aborted commands could not be ended"
+        ));
+    }
+
+    /// Fails the connection, and ends it without being asked to. May sleep.
+    pub(super) fn give_up(&self, reason: fmt::Arguments<'_>) {
+        {
+            // With the state locked, so that it still is this connection that the session has.
+            let state = self.state.lock();
+            if let (Phase::Up, Some(bound)) = (state.phase, self.bound()) {
+                pr_err!("{}: connection failed, {}\n", Name(self), reason);
+                bound.fail(ConnectionError::ConnFailed);
+            }
+        }
         self.shut_down();
     }
 

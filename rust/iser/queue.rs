@@ -105,7 +105,16 @@ pub(super) fn bind(connection: &Connection, session: iscsi::connection::Connecti
     let tasks = session.tasks();
     let headers = session.headers()?;
     let exchange = connection.with_domain(|pd| {
-        let limits = super::transport::memory_limits(&pd.device().attributes());
+        let device = pd.device();
+        let limits = super::transport::memory_limits(&device.attributes());
+        if !limits.suffice_for(&session.host_memory()) {
+            pr_err!(
+                "{}: device {} cannot take the commands of the device that the session was made with\n",
+                connection.address(),
+                device.name()
+            );
+            return Err(EOPNOTSUPP);
+        }
         Exchange::new(
             pd,
             headers,
@@ -122,8 +131,10 @@ pub(super) fn bind(connection: &Connection, session: iscsi::connection::Connecti
         )
     })?;
     connection.set_bound(session)?;
+    // Whatever is not taken is dropped here, where that may sleep.
+    let mut exchange = Some(exchange);
     connection.with_queue_pair(|queue_pair| {
-        queue_pair.attach(exchange)?;
+        queue_pair.attach(&mut exchange)?;
         queue_pair.post_receives(LOGIN_RING)
     })
 }
@@ -145,5 +156,6 @@ pub(super) fn start(connection: &Connection, session: &iscsi::connection::Connec
         return Err(EINVAL);
     }
     let follow_ups = connection.with_domain(|pd| FollowUps::new(pd, pdus * 8, HEADERS_LEN))?;
-    connection.with_queue_pair(|queue_pair| queue_pair.attach_follow_ups(follow_ups))
+    let mut follow_ups = Some(follow_ups);
+    connection.with_queue_pair(|queue_pair| queue_pair.attach_follow_ups(&mut follow_ups))
 }

@@ -59,6 +59,22 @@ impl Consumer for Queue {
                 fmt!("remote invalidation by a PDU that is not a SCSI response"),
             );
         }
+        // libiscsi would complete any task that a tag names, among them one that is not to be
+        // answered and whose request is still being sent.
+        for itt in [Some(pdu.itt()), pdu.rejected_itt()].into_iter().flatten() {
+            if session
+                .task_index(itt)
+                .is_some_and(|index| cx.is_in_use(index))
+            {
+                return self.break_off(
+                    ConnectionError::BadItt,
+                    fmt!(
+                        "{:?} with ITT {itt:#x}, which is of another request",
+                        pdu.opcode()
+                    ),
+                );
+            }
+        }
         if let Err(error) = session.complete(pdu.bhs(), pdu.data(), None) {
             return self.refuse_by_libiscsi(error, &pdu);
         }

@@ -18,6 +18,7 @@ use crate::{
     addr::SockAddr,
     iscsi::{
         self,
+        connection::HostMemory,
         globals::Globals,
         parameter::{HostParameter, Parameter, ParameterAction},
         session::{NewSession, Session},
@@ -40,7 +41,15 @@ pub(crate) const MAX_SECTORS: u32 = 32768;
 /// Pages of a command, and of the region for it.
 pub(super) struct MemoryLimits {
     sg_tablesize: u32,
+    whole_pages: bool,
     pub(super) region_pages: usize,
+}
+
+impl MemoryLimits {
+    /// Whether a region takes every command of a host that was made with `host`.
+    pub(super) fn suffice_for(&self, host: &HostMemory) -> bool {
+        self.sg_tablesize >= host.sg_tablesize && (!self.whole_pages || host.has_boundary)
+    }
 }
 
 /// What commands and regions a device allows.
@@ -56,6 +65,7 @@ pub(super) fn memory_limits(device: &Attributes) -> MemoryLimits {
     let sg_tablesize = wanted.min(possible);
     MemoryLimits {
         sg_tablesize,
+        whole_pages: !device.sg_gaps,
         region_pages: (sg_tablesize + reserved) as usize,
     }
 }
@@ -100,6 +110,7 @@ impl Transport for Iser {
         endpoint: Option<ArcBorrow<'_, Connection>>,
         new: NewSession<'_, Self>,
     ) -> Result<Session> {
+        // Fewer than libiscsi needs for itself would fail the login.
         let can_queue = new.commands().clamp(*TASKS.start(), *TASKS.end());
         if can_queue != new.commands() {
             pr_info!(
@@ -158,6 +169,16 @@ impl Transport for Iser {
                 control::send(&endpoint, queue_pair, task)
             }
         })
+    }
+
+    fn is_finishing(endpoint: ArcBorrow<'_, Connection>, index: usize) -> bool {
+        endpoint
+            .with_queue_pair(|queue_pair| Ok(queue_pair.is_finishing(index)))
+            .unwrap_or(false)
+    }
+
+    fn give_up(endpoint: ArcBorrow<'_, Connection>) {
+        endpoint.give_up(fmt!("the error handling of the SCSI midlayer gave up"));
     }
 
     fn fence(endpoint: ArcBorrow<'_, Connection>, abandoned: impl Fn(usize) -> bool) {

@@ -50,8 +50,12 @@ const NO_SEND_WITH_INVALIDATE: u8 = 0x40;
 
 // BHS (RFC 7143 section 11.2.1).
 const OPCODE_MASK: u8 = 0x3f;
+const NOP_OUT: u8 = 0x00;
 const LOGIN_REQUEST: u8 = 0x03;
 const LOGOUT_REQUEST: u8 = 0x06;
+
+// Reject, byte 2 (RFC 7143 section 11.17.1).
+const IMMEDIATE_COMMAND_REJECT: u8 = 0x06;
 
 // Login request and response, byte 1: the T bit and a next stage of 3, which is only valid together
 // with it (RFC 7143 sections 11.12.1 and 11.12.3).
@@ -374,6 +378,20 @@ impl<'a> Pdu<'a> {
     /// number as other fields are.
     pub(crate) fn itt(&self) -> u32 {
         u32::from_ne_bytes(Field::<16>::get(self.bhs))
+    }
+
+    /// The tag of the NOP-Out that a Reject refuses for want of resources (RFC 7143 section
+    /// 11.17.1), in the form of [`Self::itt`]. libiscsi ends that task.
+    pub(crate) fn rejected_itt(&self) -> Option<u32> {
+        let [reason] = Field::<2>::get(self.bhs);
+        let rejected: &[u8; BHS_LEN] = self.data().first_chunk()?;
+        let [first, ..] = *rejected;
+        let itt = u32::from_ne_bytes(Field::<16>::get(rejected));
+        (self.opcode == TargetOpcode::Reject
+            && reason == IMMEDIATE_COMMAND_REJECT
+            && first & OPCODE_MASK == NOP_OUT
+            && itt != RESERVED_ITT)
+            .then_some(itt)
     }
 
     /// Whether the PDU belongs to no task.

@@ -152,6 +152,15 @@ impl<C: Consumer> Context<'_, C> {
         }
     }
 
+    /// Whether slot `index` has a transfer in it.
+    pub(crate) fn is_in_use(&self, index: usize) -> bool {
+        let slots = self.inner.exchange().map(|exchange| &exchange.slots);
+        slots
+            .ok()
+            .and_then(|slots| slots.get(index))
+            .is_some_and(|slot| slot.fence.load().is_armed())
+    }
+
     /// Hands in the answer to the transfer in slot `index`.
     ///
     /// [`Consumer::finished`] gets it when the transfer is over: in this call, or once the
@@ -171,10 +180,12 @@ impl<C: Consumer> Context<'_, C> {
         if remotely && (!seen.is_advertised() || message.invalidated != Some(slot.rkey())) {
             return Err((AnswerError::WrongKey, message));
         }
+        // A device for iWARP may take a peer's word for a key that it has not registered yet.
+        let believed = remotely && !inner.is_iwarp();
         // An error handler may have ended that transfer, and another one begun: then the key that
         // was looked at is not that of the slot any more.
         let answered = |now: State| {
-            (now.awaits_answer() && now.is_same_transfer(seen)).then(|| now.answered(remotely))
+            (now.awaits_answer() && now.is_same_transfer(seen)).then(|| now.answered(believed))
         };
         match slot.fence.update(answered) {
             Err(_) => return Err((AnswerError::NotAwaited, message)),
@@ -187,15 +198,14 @@ impl<C: Consumer> Context<'_, C> {
                 let (owner, _) = unsafe { slot.finish(inner.device()) };
                 inner.consumer().finished(self, owner, Some(message));
             }
-            Ok((before, Outcome::Pending)) => {
+            Ok((before, outcome)) => {
                 // SAFETY: The slot now waits for the send that is taken away below.
                 unsafe { slot.store_answer(message) };
-                if before.has_region() {
-                    if remotely {
-                        inner.credits.give(1);
-                    } else {
-                        inner.invalidate(slot);
-                    }
+                if outcome == Outcome::Invalidate {
+                    inner.invalidate(slot);
+                } else if believed && before.has_region() && !before.is_posting() {
+                    // The invalidation that was provided for is not needed.
+                    inner.credits.give(1);
                 }
                 self.advance(index, State::sent);
             }
@@ -209,10 +219,14 @@ impl<C: Consumer> Context<'_, C> {
         let Some(slot) = inner.exchange().ok().and_then(|e| e.slots.get(index)) else {
             return;
         };
-        if let Ok((_, Outcome::Complete)) = slot.fence.update(change) {
-            // SAFETY: By the outcome.
-            let (owner, answer) = unsafe { slot.finish(inner.device()) };
-            inner.consumer().finished(self, owner, answer);
+        match slot.fence.update(change) {
+            Ok((_, Outcome::Complete)) => {
+                // SAFETY: By the outcome.
+                let (owner, answer) = unsafe { slot.finish(inner.device()) };
+                inner.consumer().finished(self, owner, answer);
+            }
+            Ok((_, Outcome::Invalidate)) => inner.invalidate(slot),
+            Ok((_, Outcome::Pending)) | Err(_) => {}
         }
     }
 }

@@ -8,13 +8,17 @@
 
 use kernel::sync::atomic::{ordering::Relaxed, Atomic};
 
-/// Signal at least one in so many work requests.
+/// Signal at least one in so many work requests, in queues that are large enough.
 const SIGNAL_EVERY: i32 = 64;
+
+/// Entries that only control messages may take, so that they never wait for commands.
+const CONTROL: i32 = 32;
 
 /// Free and unsignalled entries of one send queue.
 pub(super) struct Credits {
     free: Atomic<i32>,
     unsignalled: Atomic<i32>,
+    signal_every: i32,
 }
 
 impl Credits {
@@ -23,18 +27,30 @@ impl Credits {
         Self {
             free: Atomic::new(capacity as i32),
             unsignalled: Atomic::new(0),
+            signal_every: Self::signal_every(capacity),
+        }
+    }
+
+    const fn signal_every(capacity: usize) -> i32 {
+        let quarter = (capacity / 4) as i32;
+        if quarter < SIGNAL_EVERY {
+            quarter
+        } else {
+            SIGNAL_EVERY
         }
     }
 
     /// The most signalled requests, of those that [`Self::signal_due`] asked for, that can be
     /// outstanding in a queue with `capacity` entries.
     pub(super) const fn markers(capacity: usize) -> usize {
-        capacity / SIGNAL_EVERY as usize + 2
+        let every = Self::signal_every(capacity);
+        capacity / (if every > 1 { every as usize } else { 1 }) + 2
     }
 
-    /// Takes `count` entries; returns whether they were there.
-    pub(super) fn reserve(&self, count: i32) -> bool {
-        if self.free.fetch_sub(count, Relaxed) >= count {
+    /// Takes `count` entries, for a command or else for control; returns whether they were there.
+    pub(super) fn reserve(&self, count: i32, command: bool) -> bool {
+        let needed = if command { count + CONTROL } else { count };
+        if self.free.fetch_sub(count, Relaxed) >= needed {
             return true;
         }
         self.give(count);
@@ -59,6 +75,6 @@ impl Credits {
 
     /// Whether the next request should be signalled.
     pub(super) fn signal_due(&self) -> bool {
-        self.unsignalled.load(Relaxed) >= SIGNAL_EVERY
+        self.unsignalled.load(Relaxed) >= self.signal_every
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Attributes {
     pub(crate) memory_management: bool,
     /// A region's segments need not fill whole pages.
     pub(crate) sg_gaps: bool,
+    /// It speaks iWARP.
+    pub(crate) iwarp: bool,
 }
 
 impl Device {
@@ -58,6 +60,7 @@ impl Device {
             max_qp_rd_atom: 0,
             mem_mgt_extensions: false,
             sg_gaps_reg: false,
+            iwarp: false,
         };
         // SAFETY: The device is valid, `raw` is ours.
         unsafe { bindings::iser_rs_device_attr(self.as_raw(), &mut raw) };
@@ -68,6 +71,7 @@ impl Device {
             max_read_atomic: raw.max_qp_rd_atom,
             memory_management: raw.mem_mgt_extensions,
             sg_gaps: raw.sg_gaps_reg,
+            iwarp: raw.iwarp,
         }
     }
 

@@ -76,6 +76,15 @@ impl<C: Consumer> Exchange<C> {
         })
     }
 
+    pub(super) fn is_of(&self, pd: &Arc<ProtectionDomain>) -> bool {
+        self.headers.is_of(pd)
+    }
+
+    /// Buffers that all rings may have posted together.
+    pub(super) fn receives(&self) -> usize {
+        self.rings.iter().map(Ring::count).sum()
+    }
+
     pub(super) fn set_inner(&mut self, inner: *const Inner<C>) {
         for slot in &mut self.slots {
             slot.set_inner(inner);
@@ -123,6 +132,10 @@ impl<C: Consumer> FollowUps<C> {
             free: Atomic::new(count as i32),
             next: Atomic::new(0),
         })
+    }
+
+    pub(super) fn is_of(&self, pd: &Arc<ProtectionDomain>) -> bool {
+        self.headers.is_of(pd)
     }
 
     pub(super) fn set_inner(&mut self, inner: *const Inner<C>) {

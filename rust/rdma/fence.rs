@@ -8,6 +8,10 @@
 //! until then nobody may touch what is in it. That makes it impossible to finish a transfer while
 //! the peer can still reach its memory.
 //!
+//! A region is invalidated only after its registration is in the send queue, as the queue is worked
+//! off in order: so a transfer that is answered while it is being posted keeps its region until
+//! the one who posts says that it is done.
+//!
 //! Memory order: arming releases what was put into the slot, every later change is fully ordered,
 //! so that the finisher sees it all, and going idle releases the slot to the next user.
 
@@ -28,7 +32,9 @@ impl State {
     const REGION: u32 = 1 << 15;
     const INVALIDATING: u32 = 1 << 16;
     const ADVERTISED: u32 = 1 << 17;
-    const GENERATION_SHIFT: u32 = 18;
+    const POSTING: u32 = 1 << 18;
+    const SENDS_USE_REGION: u32 = 1 << 19;
+    const GENERATION_SHIFT: u32 = 20;
     const GENERATION: u32 = !0 << Self::GENERATION_SHIFT;
 
     /// The most sends that one transfer may wait for.
@@ -61,9 +67,14 @@ impl State {
         self.is_armed() && self.has(Self::ANSWER)
     }
 
-    /// The peer has access, and nothing has been done to end it.
+    /// The peer may have access, and nothing has been done to end it.
     pub(super) fn has_region(self) -> bool {
         self.has(Self::REGION)
+    }
+
+    /// The request may not be in the send queue yet.
+    pub(super) fn is_posting(self) -> bool {
+        self.has(Self::POSTING)
     }
 
     /// The peer knows the region's key.
@@ -76,14 +87,17 @@ impl State {
         self.is_armed() && !self.has(Self::SENDS | Self::ANSWER | Self::REGION | Self::INVALIDATING)
     }
 
-    /// The answer has come. The region is then invalid already, if `remotely` so, or is being
-    /// invalidated from now on.
+    /// The answer has come, and with it the peer's word that it has invalidated the key, if
+    /// `remotely` so.
+    ///
+    /// That word is worth nothing as long as the request is being posted: the peer may have
+    /// guessed what it answers, and the registration be still to come.
     ///
     /// If something else is still waited for, so is one send more than before: the caller takes
     /// it away by [`Self::sent`] when it has put the answer where the finisher looks for it.
     pub(super) fn answered(self, remotely: bool) -> Self {
         let next = self.without(Self::ANSWER);
-        let next = if remotely {
+        let next = if remotely && !self.is_posting() {
             next.without(Self::REGION)
         } else {
             next.fenced()
@@ -100,23 +114,31 @@ impl State {
         self.without(Self::ANSWER).fenced()
     }
 
-    fn fenced(self) -> Self {
-        if self.has_region() {
-            self.without(Self::REGION).with(Self::INVALIDATING)
-        } else {
-            self
-        }
+    /// The request and all that follows it are in the send queue.
+    pub(super) fn posted(self) -> Self {
+        self.without(Self::POSTING).fenced()
     }
 
     /// One send that read the data has completed.
     pub(super) fn sent(self) -> Option<Self> {
-        self.has(Self::SENDS).then(|| Self(self.0 - 1))
+        self.has(Self::SENDS).then(|| Self(self.0 - 1).fenced())
     }
 
     /// The local invalidation has completed.
     pub(super) fn invalidated(self) -> Option<Self> {
         self.has(Self::INVALIDATING)
             .then(|| self.without(Self::INVALIDATING))
+    }
+
+    /// Begins to invalidate the region, if there is no more need for it and its registration
+    /// comes first in the send queue.
+    fn fenced(self) -> Self {
+        let used = self.has(Self::SENDS) && self.has(Self::SENDS_USE_REGION);
+        if self.has_region() && !self.has(Self::ANSWER | Self::POSTING) && !used {
+            self.without(Self::REGION).with(Self::INVALIDATING)
+        } else {
+            self
+        }
     }
 }
 
@@ -128,6 +150,8 @@ pub(super) struct Awaited {
     pub(super) region: bool,
     /// The peer is told its key.
     pub(super) advertised: bool,
+    /// Sends take the data from it.
+    pub(super) sends_use_region: bool,
 }
 
 /// Result of a change: who goes on.
@@ -135,6 +159,8 @@ pub(super) struct Awaited {
 pub(super) enum Outcome {
     /// Something is still waited for.
     Pending,
+    /// The local invalidation is waited for, and the caller must post it.
+    Invalidate,
     /// All has happened: the slot belongs to the caller, who must call [`Fence::release`].
     Complete,
 }
@@ -167,14 +193,15 @@ impl Fence {
     pub(super) fn arm(&self, awaited: &Awaited) -> State {
         let generation = self.load().0 & State::GENERATION;
         let mut next = State(generation | State::ARMED | awaited.sends as u32 & State::SENDS);
-        if awaited.answer {
-            next = next.with(State::ANSWER);
-        }
-        if awaited.region {
-            next = next.with(State::REGION);
-        }
-        if awaited.advertised {
-            next = next.with(State::ADVERTISED);
+        for (wanted, bit) in [
+            (awaited.answer, State::ANSWER),
+            (awaited.region, State::REGION | State::POSTING),
+            (awaited.advertised, State::ADVERTISED),
+            (awaited.sends_use_region, State::SENDS_USE_REGION),
+        ] {
+            if wanted {
+                next = next.with(bit);
+            }
         }
         self.0.store(next.0, Release);
         next
@@ -205,17 +232,11 @@ impl Fence {
             } else {
                 next.0
             };
+            let begun = |state: State| state.has(State::INVALIDATING);
             match self.0.cmpxchg(now.0, word, Full) {
-                Ok(_) => {
-                    return Ok((
-                        now,
-                        if complete {
-                            Outcome::Complete
-                        } else {
-                            Outcome::Pending
-                        },
-                    ))
-                }
+                Ok(_) if complete => return Ok((now, Outcome::Complete)),
+                Ok(_) if begun(next) && !begun(now) => return Ok((now, Outcome::Invalidate)),
+                Ok(_) => return Ok((now, Outcome::Pending)),
                 Err(seen) => now = State(seen),
             }
         }

@@ -53,6 +53,11 @@ impl MappedCells {
         Ok(mapped)
     }
 
+    /// Whether the memory is mapped for the device of `pd`.
+    pub(super) fn is_of(&self, pd: &Arc<ProtectionDomain>) -> bool {
+        Arc::ptr_eq(&self.pd, pd)
+    }
+
     /// The cells.
     pub(crate) fn cells(&self) -> &Cells {
         &self.cells

@@ -80,6 +80,8 @@ pub(super) struct Inner<C: Consumer> {
     pub(super) qp: NonNull<bindings::ib_qp>,
     pub(super) credits: Credits,
     max_send_sge: usize,
+    receive_capacity: usize,
+    iwarp: bool,
     /// Set before the queue pair is drained; nothing is posted once that is seen.
     closing: Atomic<bool>,
     exchange: SetOnce<Exchange<C>>,
@@ -145,6 +147,8 @@ impl<C: Consumer> QueuePair<C> {
                 qp: NonNull::dangling(),
                 credits: Credits::new(send - DRAIN),
                 max_send_sge,
+                receive_capacity: receive,
+                iwarp: attributes.iwarp,
                 closing: Atomic::new(false),
                 exchange: SetOnce::new(),
                 follow_ups: SetOnce::new(),
@@ -199,30 +203,64 @@ impl<C: Consumer> QueuePair<C> {
         &self.inner().consumer
     }
 
-    /// Gives the queue pair what it needs to exchange messages, once.
-    pub(crate) fn attach(&self, mut exchange: Exchange<C>) -> Result {
-        exchange.set_inner(self.inner.as_ptr());
-        if self.inner().exchange.populate(exchange) {
-            Ok(())
-        } else {
-            Err(EEXIST)
+    /// Gives the queue pair what it needs to exchange messages, once. Takes it from `exchange`,
+    /// or leaves it there for the caller to drop where that may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if it has one, `EINVAL` if that is of another domain, `ENOSPC` if the receive
+    /// queue is too short for its rings.
+    pub(crate) fn attach(&self, exchange: &mut Option<Exchange<C>>) -> Result {
+        let inner = self.inner();
+        let new = exchange.as_mut().ok_or(EINVAL)?;
+        if !new.is_of(&inner.pd) {
+            return Err(EINVAL);
         }
+        if new.receives() + DRAIN > inner.receive_capacity {
+            return Err(ENOSPC);
+        }
+        if inner.exchange.as_ref().is_some() {
+            return Err(EEXIST);
+        }
+        new.set_inner(self.inner.as_ptr());
+        exchange
+            .take()
+            .map(|exchange| inner.exchange.populate(exchange));
+        Ok(())
     }
 
     /// Gives the queue pair what it needs for messages that follow others, once.
-    pub(crate) fn attach_follow_ups(&self, mut follow_ups: FollowUps<C>) -> Result {
-        follow_ups.set_inner(self.inner.as_ptr());
-        if self.inner().follow_ups.populate(follow_ups) {
-            Ok(())
-        } else {
-            Err(EEXIST)
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::attach`].
+    pub(crate) fn attach_follow_ups(&self, follow_ups: &mut Option<FollowUps<C>>) -> Result {
+        let inner = self.inner();
+        let new = follow_ups.as_mut().ok_or(EINVAL)?;
+        if !new.is_of(&inner.pd) {
+            return Err(EINVAL);
         }
+        if inner.follow_ups.as_ref().is_some() {
+            return Err(EEXIST);
+        }
+        new.set_inner(self.inner.as_ptr());
+        follow_ups
+            .take()
+            .map(|follow_ups| inner.follow_ups.populate(follow_ups));
+        Ok(())
     }
 
-    /// Posts all buffers of ring `ring`; once each, before anything of it is received.
+    /// Posts all buffers of ring `ring`.
+    ///
+    /// # Errors
+    ///
+    /// `EALREADY` if that was done before.
     pub(crate) fn post_receives(&self, ring: usize) -> Result {
         let inner = self.inner();
         let ring = inner.exchange()?.rings.get(ring).ok_or(EINVAL)?;
+        if ring.posted.xchg(true, Relaxed) {
+            return Err(EALREADY);
+        }
         let mut batch = Batch::new();
         for index in 0..ring.count() {
             if batch.push(ring, index) {
@@ -256,7 +294,7 @@ impl<C: Consumer> QueuePair<C> {
         send.opcode = bindings::ib_wr_opcode_IB_WR_SEND;
         send.sg_list = sges.as_mut_ptr();
         send.num_sge = 1 + i32::from(!payload.is_empty());
-        if !inner.credits.reserve(1) {
+        if !inner.credits.reserve(1, false) {
             return Err(EAGAIN);
         }
         let send = &raw mut send;
@@ -282,6 +320,18 @@ impl<C: Consumer> QueuePair<C> {
         Prepared::new(self.inner(), index, owner, direction)
     }
 
+    /// Whether the transfer in slot `index` is answered, and about to be finished.
+    pub(crate) fn is_finishing(&self, index: usize) -> bool {
+        let slots = self.inner().exchange().map(|exchange| &exchange.slots);
+        slots
+            .ok()
+            .and_then(|slots| slots.get(index))
+            .is_some_and(|slot| {
+                let now = slot.fence.load();
+                now.is_armed() && !now.awaits_answer()
+            })
+    }
+
     /// Ends the peer's access to all slots that `abandoned` names, answered or not.
     ///
     /// Returns how many of them are not finished yet; call it again until there are none.
@@ -302,11 +352,10 @@ impl<C: Consumer> QueuePair<C> {
                     // SAFETY: By the outcome.
                     drop(unsafe { slot.finish(inner.device()) });
                 }
-                Ok((before, Outcome::Pending)) => {
+                Ok((_, Outcome::Pending)) => pending += 1,
+                Ok((_, Outcome::Invalidate)) => {
                     pending += 1;
-                    if before.has_region() {
-                        inner.invalidate(slot);
-                    }
+                    inner.invalidate(slot);
                 }
                 Err(_) => {}
             }
@@ -370,6 +419,10 @@ impl<C: Consumer> Inner<C> {
         self.plain.as_raw()
     }
 
+    pub(super) fn is_iwarp(&self) -> bool {
+        self.iwarp
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Acquire)
     }
@@ -395,6 +448,7 @@ impl<C: Consumer> Inner<C> {
             let next = self.next_marker.fetch_add(1, Relaxed) as usize;
             self.markers.get(next.checked_rem(self.markers.len())?)
         });
+        let mut taken = 0;
         // SAFETY: The caller promises a valid request.
         unsafe {
             (*last).__bindgen_anon_1.wr_cqe = tag.unwrap_or(&self.plain).as_raw();
@@ -402,21 +456,31 @@ impl<C: Consumer> Inner<C> {
                 (*last).send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED;
                 let older = self.credits.take_unsignalled();
                 tag.credits.add(older + count, Relaxed);
+                taken = older;
             }
         }
-        if self.is_closing() {
-            return Err(PostError {
-                errno: ENOTCONN,
-                nothing_posted: true,
-            });
+        let mut bad: *const bindings::ib_send_wr = first;
+        let result = if self.is_closing() {
+            Err(ENOTCONN)
+        } else {
+            // SAFETY: The queue pair exists; the caller vouches for the requests.
+            to_result(unsafe { bindings::iser_rs_post_send(self.qp.as_ptr(), first, &mut bad) })
+        };
+        let Err(errno) = result else {
+            if tag.is_none() {
+                self.credits.posted_unsignalled(count);
+            }
+            return Ok(());
+        };
+        if let Some(tag) = tag {
+            tag.credits.add(-(taken + count), Relaxed);
+            self.credits.posted_unsignalled(taken);
         }
-        let mut bad = core::ptr::null();
-        // SAFETY: The queue pair exists; the caller vouches for the requests.
-        let result = unsafe { bindings::iser_rs_post_send(self.qp.as_ptr(), first, &mut bad) };
-        if tag.is_none() && result == 0 {
-            self.credits.posted_unsignalled(count);
+        // There was room for it, so the queue pair is of no use any more.
+        if !self.is_closing() {
+            self.consumer.failed(Failure::Post);
         }
-        to_result(result).map_err(|errno| PostError {
+        Err(PostError {
             errno,
             nothing_posted: core::ptr::eq(bad, first),
         })

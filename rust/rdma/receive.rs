@@ -2,7 +2,10 @@
 
 //! Receive buffers, and the messages in them.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{atomic::Atomic, Arc}, //
+};
 
 use super::{
     completion::{Purpose, Tag},
@@ -45,6 +48,8 @@ pub(super) struct Ring<C: Consumer> {
     /// Bytes of a message that a buffer takes.
     capacity: usize,
     tags: KVVec<Tag<C>>,
+    /// The buffers have been posted for the first time.
+    pub(super) posted: Atomic<bool>,
 }
 
 impl<C: Consumer> Ring<C> {
@@ -67,6 +72,7 @@ impl<C: Consumer> Ring<C> {
             buffers: MappedCells::new(pd, cells, Direction::FromDevice)?,
             capacity,
             tags,
+            posted: Atomic::new(false),
         })
     }
 

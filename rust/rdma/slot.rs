@@ -13,7 +13,7 @@ use kernel::{prelude::*, sync::Arc};
 use super::{
     completion::{Purpose, Tag},
     device::{Device, ProtectionDomain},
-    fence::{Awaited, Fence, State},
+    fence::{Awaited, Fence, Outcome, State},
     qp::{Consumer, Failure, Inner, MAX_SGE},
     receive::Message,
     region::{Access, Region, RemoteKey},
@@ -300,7 +300,9 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         }
         let registering = i32::from(self.access.is_some());
         // The registration and its end, the request, and what follows it.
-        let room = Room::reserve(self.inner, 2 * registering + 1 + count as i32, count as i32)?;
+        let entries = 2 * registering + 1 + count as i32;
+        // What is not answered is control, and must not wait for commands.
+        let room = Room::reserve(self.inner, entries, count as i32, answered)?;
         exchange.headers.sync_for_device(&header);
 
         // SAFETY: All zeroes is a valid work request, for both.
@@ -326,6 +328,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
             answer: answered,
             region: registering != 0,
             advertised: self.access.is_some_and(|access| access != Access::Local),
+            sends_use_region: matches!(source, Source::Region(_)),
         })?;
         // From here on others may complete the slot at any time.
         let tag = signalled.then_some(&self.slot.data);
@@ -335,17 +338,23 @@ impl<'a, C: Consumer> Prepared<'a, C> {
             Ok(()) => {}
             Err(error) if error.nothing_posted && self.disarm(armed) => return Err(error.errno),
             // Part of it is on its way: the connection has to end before the slot can.
-            Err(_) => self.inner.consumer().failed(Failure::Post),
+            Err(_) => {}
         }
         room.used();
         // Nothing is left in it, and the fence is no longer held.
         let prepared = core::mem::ManuallyDrop::new(self);
-        let (inner, index) = (prepared.inner, prepared.index);
+        let (inner, slot, index) = (prepared.inner, prepared.slot, prepared.index);
         for follow_up in follow_ups {
             // The slot waits for this send, so what `source` names is still mapped.
             if inner.post_follow_up(index, &source, &follow_up).is_err() {
                 inner.consumer().failed(Failure::Post);
                 break;
+            }
+        }
+        if registering != 0 {
+            // Not the finisher: the invalidation, if that is all, is still to come.
+            if let Ok((_, Outcome::Invalidate)) = slot.fence.update(|now| Some(now.posted())) {
+                inner.invalidate(slot);
             }
         }
         Ok(())
@@ -452,8 +461,8 @@ struct Room<'a, C: Consumer> {
 }
 
 impl<'a, C: Consumer> Room<'a, C> {
-    fn reserve(inner: &'a Inner<C>, entries: i32, headers: i32) -> Result<Self> {
-        if !inner.credits.reserve(entries) {
+    fn reserve(inner: &'a Inner<C>, entries: i32, headers: i32, command: bool) -> Result<Self> {
+        if !inner.credits.reserve(entries, command) {
             return Err(EAGAIN);
         }
         let enough = headers == 0
