@@ -38,5 +38,3 @@ verified after-reset --offset=48m --size="$(slow 4m 256k)" --bs=4k --iodepth=8
 say "verified after a LUN reset"
 same_content /tmp/d0
 logout $iqn
-kill %1
-wait
