@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One guest of scripts/guest: QEMU's command line, its ports and its monitor."""
+import asyncio
+import base64
+import os
+import socket
+import subprocess
+
+from guest_images import TOP, accelerator, made_by, modules_image, run
+
+
+class Ended(Exception):
+    pass
+
+
+class Vm:
+    """One guest: QEMU, its two ports and its monitor."""
+
+    def __init__(self, name, cmd, console):
+        self.name, self.cmd, self.console, self.process = name, cmd, console, None
+
+    async def start(self):
+        ends, fds, chardevs = {}, [], []
+        for name in ("ctl", "out", "mon"):
+            ends[name], theirs = socket.socketpair()
+            fds.append(theirs)
+            chardevs += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
+        log = open(self.console, "ab")
+        self.process = await asyncio.create_subprocess_exec(
+            *self.cmd, *chardevs, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            pass_fds=[s.fileno() for s in fds], start_new_session=True)
+        for s in fds:
+            s.close()
+        self.ctl_in, self.ctl = await asyncio.open_connection(sock=ends["ctl"], limit=1 << 26)
+        self.out, self.out_writer = await asyncio.open_connection(sock=ends["out"], limit=1 << 26)
+        self.mon_in, self.mon = await asyncio.open_connection(sock=ends["mon"])
+        await self.mon_in.readuntil(b"(qemu) ")
+
+    async def monitor(self, line):
+        self.mon.write(line.encode() + b"\n")
+        return (await self.mon_in.readuntil(b"(qemu) ")).decode()
+
+    async def run(self, command, show=None):
+        """Runs a shell command in the guest; its output and exit status."""
+        self.ctl.write(base64.b64encode(command.encode()) + b"\n")
+        data = b""
+        while True:
+            part = await self.out.read(1 << 16)
+            if not part:
+                raise Ended(f"guest {self.name} ended (kernel panic or power off)")
+            data += part
+            text, end, status = data.partition(b"\0")
+            if show:
+                show(part.split(b"\0")[0])
+            if end and status.endswith(b"\n"):
+                return text, int(status)
+
+    async def kill(self):
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+
+def qemu(args, tmp, images, name, number, peers):
+    kernel = args.peer_kernel if number else args.kernel
+    modules = modules_image(kernel, f"{TOP}/build/guest")
+    if modules:
+        images = [*images, ("modules", modules)]
+    cmdline = f"console=ttyS0 root=/dev/vda rw init=/sbin/guest-init panic=-1 oops=panic " \
+              f"mitigations=off loglevel=5 log_buf_len=4M guest.name={name}"
+    if os.path.exists(f"{kernel}/cmdline"):
+        cmdline += " " + open(f"{kernel}/cmdline").read().strip()
+    if args.systemd:
+        cmdline += " guest.systemd"
+    if args.append:
+        cmdline += " " + args.append
+    # What a guest boots with is found out with the kernel that has an initrd for it.
+    accel = accelerator(kernel if os.path.exists(f"{kernel}/initrd") else made_by("guest-kernel"))
+    cmd = ["qemu-system-x86_64", "-name", name, "-accel", accel,
+           "-cpu", "host" if accel == "kvm" else "max", "-smp", "2", "-m", args.memory,
+           "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+           "-kernel", f"{kernel}/vmlinuz", "-append", cmdline,
+           "-serial", f"file:{args.dir}/console-{name}.log",
+           "-monitor", "chardev:mon", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+           "-device", "virtserialport,chardev=ctl,name=ctl",
+           "-device", "virtserialport,chardev=out,name=out"]
+    if os.path.exists(f"{kernel}/initrd"):
+        cmd += ["-initrd", f"{kernel}/initrd"]
+    for serial, image in images:
+        cmd += ["-drive", f"file={image},id={serial},if=none,format=raw,snapshot=on",
+                "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
+    for i, size in enumerate(args.disk):
+        disk = f"{tmp}/{name}-disk{i}"
+        if not os.path.exists(disk):
+            run("truncate", "-s", size, disk)
+        cmd += ["-drive", f"file={disk},id=disk{i},if=none,format=raw,cache=unsafe",
+                "-device", f"virtio-blk-pci,drive=disk{i},serial=disk{i}"]
+    # The first guest has a link to each peer; alone, it has one that leads nowhere.
+    links = [(n, i) for n in (range(1, peers + 1) if number == 0 else [number])
+             for i in range(args.links)] or [(0, 0)]
+    for i, (peer, link) in enumerate(links):
+        net = f"addr.type=unix,addr.path={tmp}/net-{peer}-{link}"
+        role = "user,restrict=on" if not peers else \
+               f"stream,server={'off' if number else 'on'},{net}"
+        cmd += ["-netdev", f"{role},id=net{i}", "-device",
+                f"virtio-net-pci,netdev=net{i},id=nic{i},host_mtu=9000,"
+                f"mac=52:54:00:{link:02x}:{peer:02x}:{number:02x}"]
+    return cmd
