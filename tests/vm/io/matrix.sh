@@ -11,7 +11,7 @@ discover
 
 # MaxRecvDataSegmentLength of the target is 8 KiB by default: sizes around it, around the
 # first burst, and beyond both.
-sizes="512:4k:7680:8k:8704:12k:16k:60k:64k:68k:128k:512k"
+sizes="512 4096 7680 8192 8704 12288 16384 61440 65536 69632 131072 524288"
 
 try() { # IMMEDIATE INITIAL_R2T FIRST_BURST
 	local jobs=() n=0 bs
@@ -24,12 +24,12 @@ try() { # IMMEDIATE INITIAL_R2T FIRST_BURST
 	connect $iqn
 	equal "negotiated ImmediateData" "$1" "$(tr 10 YN <"/sys/class/iscsi_session/$session/immediate_data" | sed 's/Y/Yes/; s/N/No/')"
 	equal "negotiated InitialR2T" "$2" "$(tr 10 YN <"/sys/class/iscsi_session/$session/initial_r2t" | sed 's/Y/Yes/; s/N/No/')"
-	for bs in ${sizes//:/ }; do
-		jobs+=(--name="bs-$bs" --bs="$bs" --offset=$((n++ * 4))m --size=$([ ${#bs} -lt 4 ] && echo 256k || echo 1m))
+	for bs in $sizes; do
+		jobs+=(--name="bs-$bs" --bs="$bs" --offset=$((n++ * 4))m --size=$((bs * 64 < 1 << 20 ? bs * 64 : 1 << 20)))
 	done
 	verified "ImmediateData=$1 InitialR2T=$2 FirstBurst=$3" --iodepth=4 "${jobs[@]}"
 	same_content /tmp/d0
-	say "ImmediateData=$1 InitialR2T=$2 FirstBurst=$3: $(wc -w <<<"${sizes//:/ }") sizes verified"
+	say "ImmediateData=$1 InitialR2T=$2 FirstBurst=$3: $(wc -w <<<"$sizes") sizes verified"
 	logout $iqn
 }
 
