@@ -2,7 +2,9 @@
 """One guest of scripts/guest: QEMU's command line, its ports and its monitor."""
 import asyncio
 import base64
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 
@@ -11,6 +13,11 @@ from guest_images import TOP, accelerator, made_by, modules_image, run
 
 class Ended(Exception):
     pass
+
+
+def die_with_parent():
+    """For the child: no QEMU outlives scripts/guest, however that ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Vm:
@@ -28,7 +35,8 @@ class Vm:
         log = open(self.console, "ab")
         self.process = await asyncio.create_subprocess_exec(
             *self.cmd, *chardevs, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            pass_fds=[s.fileno() for s in fds], start_new_session=True)
+            pass_fds=[s.fileno() for s in fds], start_new_session=True,
+            preexec_fn=die_with_parent)
         for s in fds:
             s.close()
         self.ctl_in, self.ctl = await asyncio.open_connection(sock=ends["ctl"], limit=1 << 26)
