@@ -348,3 +348,30 @@ fn first_field_is_named() {
     assert_eq!(check_pdu(&message[..28]), Some("iser_opcode"));
     assert_eq!(check_pdu(&message[..27]), Some("too_short"));
 }
+
+#[test]
+fn rejected_itt_of_every_reason_and_opcode() {
+    for pdu_opcode in seeds::OPCODES {
+        for reason in 0..=255u8 {
+            for first in 0..=255u8 {
+                let mut rejected = [0u8; 48];
+                rejected[0] = first;
+                rejected[16..20].copy_from_slice(&[1, 2, 3, 4]);
+                let mut message = seeds::pdu(pdu_opcode, &rejected);
+                message[30] = reason;
+                let Ok(pdu) = Pdu::parse(&message) else {
+                    continue;
+                };
+                // Immediate Command Reject of a NOP-Out, with the I bit or without.
+                let named = pdu_opcode == 0x3f && reason == 6 && first % 64 == 0;
+                let expected = named.then(|| u32::from_ne_bytes([1, 2, 3, 4]));
+                assert_eq!(pdu.rejected_itt(), expected, "{pdu_opcode:#x} {reason:#x} {first:#x}");
+            }
+        }
+    }
+    let mut reserved = [0u8; 48];
+    reserved[16..20].fill(0xff);
+    let mut message = seeds::pdu(0x3f, &reserved);
+    message[30] = 6;
+    assert_eq!(Pdu::parse(&message).unwrap().rejected_itt(), None);
+}
