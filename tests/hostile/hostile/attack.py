@@ -63,14 +63,14 @@ class Attack:
     def over(self, **result):
         """Ends the attack. `result` is for the judge."""
         if self.result is None:
-            self.result = result
+            self.result = {"made": True, **result}
             if self.target.attack is self:
                 self.target.attack = None
 
     def under_way(self, **result):
         """Notes the result of an attack that goes on until it is disarmed."""
         if self.result is None:
-            self.result = result
+            self.result = {"made": True, **result}
 
     @staticmethod
     def ours(command):

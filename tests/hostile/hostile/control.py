@@ -59,6 +59,11 @@ class Control:
                 "open": len(t.sessions),
                 "commands": sum(len(s.commands) for s in t.live())}
 
+    def progress(self):
+        """How far the fuzzer is."""
+        a = self.attack
+        return {"sent": a.sent, "delivered": a.delivered, "opcodes": a.opcodes}
+
     def notes(self):
         notes = list(self.target.notes)
         self.target.notes.clear()

@@ -162,6 +162,7 @@ class Initiator:
     def log_out(self, name):
         if name in self.disks:
             self.disks.pop(name).close()
+            run("udevadm", "settle")    # or it would read a disk that goes away
         if kernel.session_folder(name):
             must("iscsiadm", "-m", "node", "-T", name, "-u")
             wait("the end of the session", lambda: not kernel.session_folder(name))

@@ -142,7 +142,7 @@ class Court:
                 raise Failed(f"{reconnects} reconnects instead of none: {ended}")
             return
         about = [line for line in ended if re.search(
-            rf"^{self.driver}: \S+ at \S+: .*{expect.ends}", line)]
+            rf"^{self.driver}: \S+ at \S+: .*({expect.ends})", line)]
         if len(ended) != 1 or len(about) != 1:
             raise Failed(f"not one line with '{expect.ends}': {ended}")
         codes = {int(m[1]) for line in lines if (m := re.search(r"conn error \((\d+)\)", line))}
@@ -262,6 +262,7 @@ class Court:
         if expect.io == "fails" and not status:
             raise Failed("the login succeeded")
         if not status:
+            ask("disarm")
             self.prove(self.initiator.wait_for_disk(self.name))
         result.update(self.outcome())
         self.fresh()
@@ -316,7 +317,7 @@ class Court:
 
     def after_failure(self):
         """The next attack shall not suffer from this one."""
-        for line in self.log.lines():
+        for line in self.log.lines()[-10:]:
             print("       kernel:", line)
         for note in ask("notes")[-5:]:
             print("       target:", note)

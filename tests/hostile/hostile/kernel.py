@@ -5,12 +5,23 @@ import os
 import re
 
 # What the kernel may say in any of the tests: devices that come and go, that a connection
-# was lost, and rxe that a work request ended with an error.
+# was lost; rxe, that a work request ended with an error; libiscsi, what was rejected, or is
+# of an earlier connection.
 ORDINARY = re.compile(
     r"(iSCSI Initiator over iSER|Direct-Access|Attached|logical blocks|Write Protect|Mode Sense"
     r"|Synchronizing SCSI cache|caching mode page|drive cache|detected conn error"
-    r"|rxe_\S+: qp#\d+ \w+: non-flush error status|clocksource: |Watchdog remote CPU|detected capacity change|Preferred minimum I/O size"
-    r"|Optimal transfer size|cache: |TSC: |random: |hrtimer: )", re.I)
+    r"|pdu \(op \w+ itt \w+\) rejected|received itt \w+ expected session age"
+    r"|rxe_\S+: qp#\d+ \w+: non-flush error status|detected capacity change"
+    r"|Preferred minimum I/O size|Optimal transfer size|clocksource: |Watchdog remote CPU"
+    r"|cache: |TSC: |random: |hrtimer: )", re.I)
+
+# What it must never say; as in tests/vm/lib.sh.
+REPORT = re.compile(
+    r"WARNING:|BUG:|Oops|Call Trace:|general protection|KASAN|KCSAN|UBSAN|lockdep"
+    r"|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU"
+    r"|INFO: (task|rcu)|blocked for more than|soft lockup|hard LOCKUP|DMA-API:|refcount_t|ODEBUG"
+    r"|unreferenced object|sleeping function called|scheduling while atomic"
+    r"|list_(add|del) corruption|rust_kernel: panicked")
 
 
 class Log:

@@ -9,6 +9,9 @@ from ..disk import sense
 # enum iscsi_err of <scsi/iscsi_if.h>
 BAD_OPCODE, DATALEN, AHSLEN, PROTO, BAD_ITT, CONN_FAILED = 1005, 1006, 1007, 1008, 1010, 1011
 
+# What is said of an answer that nobody waits for.
+UNASKED = "does not fit|of another request|of no command|not of this session"
+
 
 def each(values, **expect):
     """An attack for each of `values`, as NAME-VALUE."""
@@ -184,7 +187,7 @@ def itt_reserved(_session, _command):
     yield pdu.scsi_response(b"\xff" * 4)
 
 
-@pdus(ends="of no command that waits for one", codes={BAD_ITT})
+@pdus(ends="of no command that waits for one|not of this session", codes={BAD_ITT})
 def itt_of_login(session, _command):
     """A SCSI response for the task of the login: the connection must end."""
     yield pdu.scsi_response(session.login_itt)
@@ -204,7 +207,7 @@ def response_again(session, command):
 
 
 @each((pdu.TASK_RESPONSE, pdu.LOGIN_RESPONSE, pdu.TEXT_RESPONSE, pdu.LOGOUT_RESPONSE,
-       pdu.NOP_IN), ends="(does not fit|of no)", codes=range(1000, 1023))
+       pdu.NOP_IN), ends=UNASKED, codes=range(1000, 1023))
 def answer_to_a_command(_session, command, value):
     """Task management, login, text and logout response and NOP-In with the ITT of a SCSI
     command: the connection must end."""
@@ -212,14 +215,14 @@ def answer_to_a_command(_session, command, value):
 
 
 @each((pdu.TASK_RESPONSE, pdu.LOGIN_RESPONSE, pdu.TEXT_RESPONSE, pdu.LOGOUT_RESPONSE),
-      ends="(does not fit|of no)", codes=range(1000, 1023))
+      ends=UNASKED, codes=range(1000, 1023))
 def answer_to_nothing(_session, _command, value):
     """The same with the reserved ITT: the connection must end."""
     yield pdu.Pdu(value)
 
 
 @each((pdu.NOP_IN, pdu.TASK_RESPONSE, pdu.LOGIN_RESPONSE, pdu.TEXT_RESPONSE,
-       pdu.LOGOUT_RESPONSE), ends="(does not fit|of no)", codes=range(1000, 1023))
+       pdu.LOGOUT_RESPONSE), ends=UNASKED, codes=range(1000, 1023))
 def answer_to_login(session, _command, value):
     """The same with the ITT of the login, which is over: the connection must end."""
     yield pdu.Pdu(value, itt=session.login_itt)
@@ -277,14 +280,14 @@ def expected_ahead(session, _command):
 
 
 @pdus()
-def window_closed(session, command):
-    """The window closes with a response, and opens again a second later: commands wait."""
+def window_shrinks(session, command):
+    """A response takes the window back to nothing. MaxCmdSN does not go backwards: to be
+    ignored."""
     session.move(command)
     response = pdu.scsi_response(command.itt)
     response.numbered = False
     response.sequence(session.stat_sn, session.exp_cmd_sn, session.exp_cmd_sn - 1)
     session.stat_sn += 1
-    session.target.loop.after(1, lambda: session.send(pdu.nop_in()))
     yield response
 
 
@@ -344,7 +347,7 @@ def event_with_garbage(_session, _command):
     yield message
 
 
-@pdus(ends="of no command that waits for one|does not fit", codes=range(1000, 1023))
+@pdus(ends=UNASKED, codes=range(1000, 1023))
 def logout_unasked(session, _command):
     """The answer to a logout that nobody asked for: the connection must end."""
     yield pdu.logout_response(tag(number(session.login_itt) ^ 1))
