@@ -16,14 +16,14 @@ discover
 set_node $iqn node.session.initial_login_retry_max 1
 
 # The target answers and hangs up at once. iscsid may see the end of the connection first:
-# it then says that the login failed (5, 11), else that it was not authorized (24).
+# it then says that the login failed (5, 8, 11), else that it was not authorized (24).
 refused() { # WHAT
 	local rc begin=$SECONDS
 	iscsiadm -m node -T $iqn -l >/run/refused 2>&1
 	rc=$?
 	cat /run/refused
 	case $rc in
-	5 | 11 | 24) ;;
+	5 | 8 | 11 | 24) ;;
 	*) fail "a login with $1 gave status $rc" ;;
 	esac
 	grep -q "Could not login to .*$iqn" /run/refused || fail "the error does not name the target"
