@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     bound: SetOnce<iscsi::connection::Connection>,
     /// This side has ended the connection, or asked the target to.
     end_expected: Atomic<bool>,
+    /// The target has broken the protocol, so nothing is taken from it any more.
+    broken: Atomic<bool>,
     /// The first failure, a [`ConnectionError`]; zero as long as there is none.
     failure: Atomic<u32>,
     #[pin]
@@ -113,6 +115,7 @@ impl Connection {
                 queue_pair: SetOnce::new(),
                 bound: SetOnce::new(),
                 end_expected: Atomic::new(false),
+                broken: Atomic::new(false),
                 failure: Atomic::new(0),
                 work <- new_work!("iser::Connection::work"),
             }),
@@ -234,6 +237,17 @@ impl Connection {
     /// Whether the connection is of no use any more.
     pub(super) fn has_failed(&self) -> bool {
         self.failure.load(Relaxed) != 0
+    }
+
+    /// Whether the target has broken the protocol.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
+    }
+
+    /// Fails the connection for something that the target has done.
+    pub(super) fn break_off(self: &Arc<Self>, error: ConnectionError, reason: fmt::Arguments<'_>) {
+        self.broken.store(true, Relaxed);
+        self.fail(error, fmt!("protocol error, {reason}"));
     }
 
     /// Fails the connection, in any context. Only the first reason is logged.
@@ -393,7 +407,12 @@ impl cm::Handler for Connection {
                 Ok(())
             }
             Event::Disconnected(what) if state.phase == Phase::Up => {
-                this.fail(ConnectionError::ConnFailed, fmt!("{what}"));
+                // Flushes the receives. What has been received comes before that, such as the
+                // response that says why a login is refused; so the flush is the failure.
+                let flushed = state.id.as_ref().is_some_and(|id| id.disconnect().is_ok());
+                if !flushed || this.bound().is_none() {
+                    this.fail(ConnectionError::ConnFailed, fmt!("{what}"));
+                }
                 Ok(())
             }
             Event::DeviceRemoval => {

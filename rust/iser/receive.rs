@@ -24,7 +24,7 @@ impl Consumer for Queue {
     type Owner = TaskReference;
 
     fn received(&self, cx: &mut Context<'_, Self>, message: Message) {
-        if self.connection.has_failed() {
+        if self.connection.is_broken() {
             return;
         }
         let Some(session) = self.connection.bound() else {
@@ -115,8 +115,7 @@ impl Queue {
     }
 
     fn break_off(&self, error: ConnectionError, reason: fmt::Arguments<'_>) {
-        self.connection
-            .fail(error, fmt!("protocol error, {reason}"));
+        self.connection.break_off(error, reason);
     }
 
     fn refuse(&self, error: &ProtocolError) {
