@@ -77,11 +77,14 @@ void iser_rs_lock_back(struct iscsi_session *session);
 void iser_rs_unlock_back(struct iscsi_session *session);
 void iser_rs_lock_endpoints(void);
 void iser_rs_unlock_endpoints(void);
+struct iscsi_endpoint *iser_rs_create_endpoint(void);
+void iser_rs_endpoint_add(struct iscsi_endpoint *ep, void *data);
+void *iser_rs_endpoint_data(struct iscsi_endpoint *ep);
+void *iser_rs_endpoint_take(struct iscsi_endpoint *ep);
+struct iscsi_endpoint *iser_rs_endpoint_first(void);
 
 struct workqueue_struct *iser_rs_alloc_workqueue(void);
 void iser_rs_destroy_workqueue(struct workqueue_struct *queue);
 
-bool iser_rs_try_module_get(struct module *module);
-void iser_rs_module_put(struct module *module);
 
 #endif

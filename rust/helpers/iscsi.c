@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Helpers for <scsi/libiscsi.h> and <scsi/scsi_transport_iscsi.h>. */
-#include <linux/module.h>
+#include <linux/list.h>
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/slab.h>
@@ -48,7 +48,17 @@ void iser_rs_unlock_back(struct iscsi_session *session)
 	spin_unlock_bh(&session->back_lock);
 }
 
-/* Guards dd_data of all endpoints, which changes once in the life of each. */
+/*
+ * The endpoints of the module's transport. What an endpoint is for is in the
+ * memory behind it; an endpoint that is not in the list has nothing any more.
+ */
+struct endpoint_data {
+	struct list_head list;
+	struct iscsi_endpoint *ep;
+	void *data;
+};
+
+static LIST_HEAD(endpoints);
 static DEFINE_SPINLOCK(endpoints_lock);
 
 void iser_rs_lock_endpoints(void)
@@ -61,14 +71,52 @@ void iser_rs_unlock_endpoints(void)
 	spin_unlock(&endpoints_lock);
 }
 
-bool iser_rs_try_module_get(struct module *module)
+struct iscsi_endpoint *iser_rs_create_endpoint(void)
 {
-	return try_module_get(module);
+	return iscsi_create_endpoint(sizeof(struct endpoint_data));
 }
 
-void iser_rs_module_put(struct module *module)
+void iser_rs_endpoint_add(struct iscsi_endpoint *ep, void *data)
 {
-	module_put(module);
+	struct endpoint_data *d = ep->dd_data;
+
+	d->ep = ep;
+	spin_lock(&endpoints_lock);
+	d->data = data;
+	list_add_tail(&d->list, &endpoints);
+	spin_unlock(&endpoints_lock);
+}
+
+/* With the lock held: what iser_rs_endpoint_add() was given, until it is taken. */
+void *iser_rs_endpoint_data(struct iscsi_endpoint *ep)
+{
+	struct endpoint_data *d = ep->dd_data;
+
+	return d->data;
+}
+
+void *iser_rs_endpoint_take(struct iscsi_endpoint *ep)
+{
+	struct endpoint_data *d = ep->dd_data;
+	void *data;
+
+	spin_lock(&endpoints_lock);
+	data = d->data;
+	d->data = NULL;
+	if (data)
+		list_del(&d->list);
+	spin_unlock(&endpoints_lock);
+	return data;
+}
+
+struct iscsi_endpoint *iser_rs_endpoint_first(void)
+{
+	struct endpoint_data *d;
+
+	spin_lock(&endpoints_lock);
+	d = list_first_entry_or_null(&endpoints, struct endpoint_data, list);
+	spin_unlock(&endpoints_lock);
+	return d ? d->ep : NULL;
 }
 
 /* Whether a transport with that name is registered: its class device is there. */

@@ -10,13 +10,14 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-use super::{globals::ModuleReference, transport::Transport};
+use super::transport::Transport;
 use crate::{addr::SockAddr, bindings};
 
 /// The callbacks of a transport that deal with endpoints.
 ///
-/// The `dd_data` of its endpoints comes from `Arc::<T::Endpoint>::into_foreign`, from `connect`
-/// until `disconnect`.
+/// Each endpoint is in a list of the module's from `connect` until it is disconnected, with data
+/// from `Arc::<T::Endpoint>::into_foreign`; the lock of the list guards that. An endpoint does not
+/// hold the module: one that user space has forgotten ends with the registration.
 pub(super) struct EndpointOps<T>(core::marker::PhantomData<T>);
 
 impl<T: Transport> EndpointOps<T> {
@@ -30,7 +31,7 @@ impl<T: Transport> EndpointOps<T> {
         // SAFETY: As the caller promises; what is there stays until the lock is released.
         unsafe {
             bindings::iser_rs_lock_endpoints();
-            let data = (*ep).dd_data;
+            let data = bindings::iser_rs_endpoint_data(ep);
             let endpoint = (!data.is_null()).then(|| Arc::<T::Endpoint>::borrow(data).into());
             bindings::iser_rs_unlock_endpoints();
             endpoint
@@ -55,18 +56,15 @@ impl<T: Transport> EndpointOps<T> {
     }
 
     fn try_connect(address: SockAddr, non_blocking: bool) -> Result<*mut bindings::iscsi_endpoint> {
-        // An endpoint may outlive all sessions, so it holds the module itself.
-        let module = ModuleReference::new(T::globals())?;
         // SAFETY: May be called at any time.
-        let ep = unsafe { bindings::iscsi_create_endpoint(0) };
+        let ep = unsafe { bindings::iser_rs_create_endpoint() };
         if ep.is_null() {
             return Err(ENOMEM);
         }
         match T::connect(address, non_blocking) {
             Ok(endpoint) => {
                 // SAFETY: The endpoint is ours until user space gets its handle.
-                unsafe { (*ep).dd_data = endpoint.into_foreign() };
-                module.leak();
+                unsafe { bindings::iser_rs_endpoint_add(ep, endpoint.into_foreign()) };
                 Ok(ep)
             }
             Err(error) => {
@@ -96,20 +94,39 @@ impl<T: Transport> EndpointOps<T> {
     ///
     /// Called by the transport class, once, with an endpoint of this transport.
     pub(super) unsafe extern "C" fn disconnect(ep: *mut bindings::iscsi_endpoint) {
+        // SAFETY: As required of the caller.
+        unsafe { Self::end(ep) };
+    }
+
+    /// # Safety
+    ///
+    /// `ep` must be an endpoint of this transport, and not be used after this.
+    unsafe fn end(ep: *mut bindings::iscsi_endpoint) {
         // SAFETY: From `connect`; whoever looks for it after this finds nothing.
-        let endpoint = unsafe {
-            bindings::iser_rs_lock_endpoints();
-            let data = core::mem::replace(&mut (*ep).dd_data, core::ptr::null_mut());
-            bindings::iser_rs_unlock_endpoints();
-            Arc::<T::Endpoint>::try_from_foreign(data)
-        };
+        let endpoint =
+            unsafe { Arc::<T::Endpoint>::try_from_foreign(bindings::iser_rs_endpoint_take(ep)) };
         if let Some(endpoint) = endpoint {
             T::disconnect(endpoint.as_arc_borrow());
         }
-        // SAFETY: As required of the caller.
+        // SAFETY: As the caller promises.
         unsafe { bindings::iscsi_destroy_endpoint(ep) };
-        // SAFETY: Leaked by `try_connect`. The class holds another reference during this call.
-        drop(unsafe { ModuleReference::from_leaked(T::globals()) });
+    }
+
+    /// Ends the endpoints that user space has left behind. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// The transport must be unregistered: nobody makes endpoints, or ends them.
+    pub(super) unsafe fn end_all() {
+        loop {
+            // SAFETY: As the caller promises, what is found stays.
+            let ep = unsafe { bindings::iser_rs_endpoint_first() };
+            if ep.is_null() {
+                return;
+            }
+            // SAFETY: As the caller promises.
+            unsafe { Self::end(ep) };
+        }
     }
 
     /// # Safety

@@ -150,9 +150,10 @@ impl<T: Transport> Registration<T> {
 
 impl<T: Transport> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. Sessions and endpoints hold the module, so there are
-        // none.
+        // SAFETY: By the type invariant. Sessions hold the module, so there are none.
         unsafe { bindings::iscsi_unregister_transport(&mut *self.transport) };
+        // SAFETY: Just unregistered.
+        unsafe { EndpointOps::<T>::end_all() };
         T::globals().clear();
     }
 }
