@@ -12,6 +12,8 @@ for a in userid=user password=right-secret-1 userid_mutual=peer password_mutual=
 	lio_set $iqn "auth/${a%=*}" "${a#*=}"
 done
 discover
+# A login that this side gives up keeps LIO busy for 15 s, iscsid's own limit for the next.
+set_node $iqn 'node.conn[0].timeo.login_timeout' 60
 # Retries are iscsid's, once is enough here.
 set_node $iqn node.session.initial_login_retry_max 1
 
