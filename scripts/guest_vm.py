@@ -25,6 +25,7 @@ class Vm:
 
     def __init__(self, name, cmd, console):
         self.name, self.cmd, self.console, self.process = name, cmd, console, None
+        self.answered = False
 
     async def start(self):
         ends, fds, chardevs = {}, [], []
@@ -57,11 +58,21 @@ class Vm:
             if not part:
                 raise Ended(f"guest {self.name} ended (kernel panic or power off)")
             data += part
+            self.answered = True
             text, end, status = data.partition(b"\0")
             if show:
                 show(part.split(b"\0")[0])
             if end and status.endswith(b"\n"):
                 return text, int(status)
+
+    def crashed_in_boot(self):
+        """It ended by itself, before it ran anything of ours.
+
+        QEMU's emulation with a thread for each CPU now and then lets one CPU run into the
+        breakpoint by which the other patches the kernel's code, after that is over. The
+        kernel patches itself most while it boots.
+        """
+        return not self.answered and self.process and self.process.returncode is not None
 
     async def kill(self):
         if self.process and self.process.returncode is None:
