@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # PDUs by chance against the driver: it ends connections, makes new ones, and nothing else;
 # afterwards it carries I/O. make fuzz is the long run.
+# only: ib_iser_rs
 # guest: --limit 900
 . /share/tests/vm/lib.sh
 rxe_up "${portal%:*}"

@@ -8,7 +8,10 @@ from .. import verbs as v
 from ..attack import Attack, register
 from ..disk import sense
 
-CALM = 10               # PDUs at a time that may well be survived, before one that is not
+# How a connection goes: most PDUs at a time that may well be survived, and how likely a
+# command is to bring one that may not.
+MANNERS = ((2, 0.5), (10, 0.2), (60, 0.05), (60, 0.02))
+LOGINS = 0.05           # logins that are answered by something odd
 PAYLOAD = 128
 
 
@@ -88,9 +91,10 @@ class Fuzz(Attack):
     anything, and now and then one PDU that is out of bounds; a login now and then by one.
     `delivered` counts those that the initiator's device has taken."""
 
-    def __init__(self, target, seed=0, wildness=0.2):
+    def __init__(self, target, seed=0):
         super().__init__(target)
-        self.rng, self.wildness = random.Random(seed), wildness
+        self.rng = random.Random(seed)
+        self.calm, self.wildness = MANNERS[1]
         self.sent = self.delivered = self.connections = 0
         self.opcodes = {}
 
@@ -105,9 +109,10 @@ class Fuzz(Attack):
 
     def logged_in(self, session):
         self.connections += 1
+        self.calm, self.wildness = self.rng.choice(MANNERS)
 
     def login(self, session, request, response):
-        if self.rng.random() > self.wildness / 4:
+        if self.rng.random() > LOGINS:
             return False
         raw = bytearray(bytes(response))
         for _ in range(self.rng.randrange(1, 6)):
@@ -119,7 +124,7 @@ class Fuzz(Attack):
 
     def command(self, session, command):
         rng = self.rng
-        for _ in range(rng.randrange(CALM)):
+        for _ in range(rng.randrange(self.calm)):
             self.send(session, harmless(rng, session, command))
         if not self.ours(command):
             return False
