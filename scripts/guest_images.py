@@ -28,6 +28,7 @@ def modules_image(kernel, out):
     have = os.path.exists(module)
     stamp = f"{kernel} {os.stat(module).st_mtime_ns if have else 'no module'}\n"
     image = f"{out}/modules-{release}.ext4"
+    os.makedirs(out, exist_ok=True)
     if os.path.exists(image) and open(image + ".stamp").read() == stamp:
         return image
     with tempfile.TemporaryDirectory(dir=os.path.dirname(kernel)) as tmp:
