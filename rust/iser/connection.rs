@@ -395,7 +395,12 @@ impl cm::Handler for Connection {
                 this.established(&mut state, private_data)
             }
             Event::Unreachable(error) => {
-                this.connect_failed(&mut state, error, fmt!("no answer ({error:?})"));
+                let reason = if error == ENODEV {
+                    "no RDMA device leads there"
+                } else {
+                    "no answer"
+                };
+                this.connect_failed(&mut state, error, fmt!("{reason} ({error:?})"));
                 Ok(())
             }
             Event::Rejected(reason) => {

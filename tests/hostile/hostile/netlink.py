@@ -97,12 +97,25 @@ class Kernel:
     ### A connection
 
     def connect(self, limit=20000):
+        self.open()
+        if self.outcome(limit) != 1:
+            raise Refused("no connection in time")
+
+    def open(self, blocking=False):
+        """Begins to connect; if blocking, does it."""
         address = struct.pack("<H", socket.AF_INET) + struct.pack(">H", self.port) + \
             socket.inet_aton(self.address) + bytes(8)
-        result = self.ask(EP_CONNECT, struct.pack("<I", 1), address)
+        result = self.ask(EP_CONNECT, struct.pack("<I", not blocking), address)
         self.endpoint = struct.unpack_from("<Q", result)[0]
-        if self.do(EP_POLL, struct.pack("<QI", self.endpoint, limit)) != 1:
-            raise Refused("no connection in time")
+
+    def outcome(self, limit):
+        """1 if connected, 0 if that took longer than limit milliseconds."""
+        return self.do(EP_POLL, struct.pack("<QI", self.endpoint, limit))
+
+    def close(self):
+        """Ends the endpoint, connected or not."""
+        self.ask(EP_DISCONNECT, struct.pack("<Q", self.endpoint))
+        self.endpoint = None
 
     def create(self):
         result = self.ask(CREATE_BOUND_SESSION, struct.pack("<QIHH", self.endpoint, 1, 128, 32))
@@ -132,10 +145,12 @@ class Kernel:
                 raise Refused("no answer")
             self.poll(0)
 
-    def log_in(self):
-        """All of it, in one step: what is negotiated is known."""
+    def log_in(self, patience=2):
+        """All of it: what is negotiated is known. Connects unless that is done; waits
+        that many seconds for the answer."""
         self.events.clear()
-        self.connect()
+        if self.endpoint is None:
+            self.connect()
         if self.sid is None:
             self.create()
         self.do(BIND_CONN, struct.pack("<IIQI", self.sid, CID, self.endpoint, 1))
@@ -147,12 +162,14 @@ class Kernel:
                 ("SessionType", "Normal"), ("HeaderDigest", "None"), ("DataDigest", "None"),
                 ("RDMAExtensions", "Yes"), ("InitialR2T", "Yes"), ("ImmediateData", "Yes"),
                 ("FirstBurstLength", "65536"), ("MaxBurstLength", "262144"),
-                ("ErrorRecoveryLevel", "0"), ("InitiatorRecvDataSegmentLength", "128")]
+                ("ErrorRecoveryLevel", "0"), ("DefaultTime2Wait", "0"),
+                ("DefaultTime2Retain", "0"), ("MaxOutstandingR2T", "1"),
+                ("TargetRecvDataSegmentLength", "8192"), ("InitiatorRecvDataSegmentLength", "8192")]
         # T, from operational negotiation to full feature phase; ISID; CID.
         request = bytearray(pdu.BHS)
         request[0:2] = bytes([0x40 | pdu.LOGIN_REQUEST, 0x87])
         request[8:14] = b"\x80\0\0\0\0\1"
-        answer, _ = self.exchange(bytes(request), pdu.encode(keys))
+        answer, _ = self.exchange(bytes(request), pdu.encode(keys), patience)
         if answer[36] or not answer[1] & 0x80:
             raise Refused(f"login: status {answer[36:38].hex()}")
         self.set(EXP_STATSN, struct.unpack_from(">I", answer, 24)[0] + 1)
@@ -171,10 +188,9 @@ class Kernel:
             self.do(STOP_CONN, struct.pack("<IIQI", self.sid, CID, 0, flag))
         if self.endpoint is not None:
             try:
-                self.ask(EP_DISCONNECT, struct.pack("<Q", self.endpoint))
+                self.close()
             except Refused:
-                pass        # went with the connection
-            self.endpoint = None
+                self.endpoint = None        # went with the connection
 
     def scan(self):
         """Makes the kernel look for disks. Blocks as long as the target likes."""

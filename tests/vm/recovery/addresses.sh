@@ -12,7 +12,7 @@ sed -i 's/^discovery.sendtargets.reopen_max.*/discovery.sendtargets.reopen_max =
 ip link add dummy0 type dummy && ip link set dummy0 up && ip addr add 10.9.0.1/24 dev dummy0
 ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev dummy0
 
-try() { # WHAT PORTAL
+try() { # WHAT PORTAL REASON
 	local rc begin=$SECONDS
 	timeout 120 iscsiadm -m discovery -o new -o old -t st -I iser -p "$2" -l >/run/refused 2>&1
 	rc=$?
@@ -22,14 +22,16 @@ try() { # WHAT PORTAL
 	say "$1: status $rc after $((SECONDS - begin)) s: $(tail -n 1 /run/refused)"
 	equal "$1: sessions" "" "$(sessions)"
 	equal "$1: endpoints" "" "$(ls /sys/class/iscsi_endpoint)"
+	# The driver gives its reason, in a line of its own.
+	[ "$DRIVER" != ib_iser_rs ] || dmesg | grep -q "ib_iser_rs: $2: $3" || fail "$1: no line '$2: $3' in the log"
 	kill -0 "$(pidof iscsid | cut -d' ' -f1)" || fail "$1: iscsid is gone"
 }
 
-try "no route" 192.0.2.1:3260
-try "no RDMA device" 10.9.0.2:3260
-try "nobody listens" 10.0.0.1:3999
-try "nobody there" 10.0.0.77:3260
-try "TCP portal" 10.0.0.1:3270
+try "no route" 192.0.2.1:3260 "no RDMA device has a route to this address"
+try "no RDMA device" 10.9.0.2:3260 "cannot connect, at address: no RDMA device leads there"
+try "nobody listens" 10.0.0.1:3999 "cannot connect, at answer of the portal: refused"
+try "nobody there" 10.0.0.77:3260 "cannot connect, at address: no answer"
+try "TCP portal" 10.0.0.1:3270 "cannot connect, at answer of the portal: refused"
 discover
 connect $iqn
 verified "the right address" --size=1m

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Connects as user space may ask for it: endpoint.py PORTAL TARGET BLACK-HOLE
+
+Speaks to the transport itself, as iscsid never asks for a connection that blocks. At
+BLACK-HOLE packets get lost.
+"""
+import glob
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, "/share/tests/hostile")
+
+from hostile.netlink import Kernel, Refused                         # noqa: E402
+
+portal, target, black_hole = sys.argv[1:]
+address, port = portal.split(":")
+SLOW = 20 if os.environ.get("SLOW") else 1
+
+
+def check(what, good):
+    if not good:
+        sys.exit(f"FAILED: {what}")
+
+
+def nothing_is_left(what):
+    """Neither endpoints nor what they are made of: connection manager IDs, queue pairs."""
+    check(f"{what}: an endpoint is left", not os.listdir("/sys/class/iscsi_endpoint"))
+    limit = time.monotonic() + 30 * SLOW
+    while True:
+        used = [line for line in subprocess.run(["rdma", "res", "show", "qp"], text=True,
+                                                capture_output=True, check=True).stdout.splitlines()
+                if "type RC" in line and "ib_iser" in line]
+        if not used:
+            return
+        check(f"{what}: {used} left", time.monotonic() < limit)
+        time.sleep(0.1)
+
+
+def refused(what, action):
+    begin = time.monotonic()
+    try:
+        action()
+    except Refused as error:
+        print(f"{what}: {error}, after {(time.monotonic() - begin) * 1000:.0f} ms", flush=True)
+        return
+    check(f"{what} succeeded", False)
+
+
+def read_disk(kernel):
+    """A sector of the first disk of the session, past all caches."""
+    kernel.scan()
+    limit = time.monotonic() + 30 * SLOW
+    while not (disks := glob.glob(f"/sys/class/iscsi_session/session{kernel.sid}/device/target*/*/block/*")):
+        check("no disk", time.monotonic() < limit)
+        kernel.poll(0.1)
+    name = "/dev/" + os.path.basename(disks[0])
+    while not os.path.exists(name):
+        check(f"no {name}", time.monotonic() < limit)
+        time.sleep(0.1)
+    subprocess.run(["dd", f"if={name}", "of=/run/read", "bs=64k", "count=1", "iflag=direct", "status=none"],
+                   check=True)
+    with open("/run/read", "rb") as got, open("/tmp/d0", "rb") as there:
+        check("what was read is not what the target has", got.read() == there.read(65536))
+
+
+here = Kernel(address, int(port), target)
+nobody = Kernel(address, 3999, target)
+hole = Kernel(black_hole, int(port), target)
+
+# One that blocks is connected on return; a session can be made of it.
+here.open(blocking=True)
+check("not connected, though it has blocked", here.outcome(0) == 1)
+here.log_in(60 * SLOW)
+read_disk(here)
+here.destroy()
+nothing_is_left("after a connection that blocked")
+
+# One that does not block says later how it went, and is the same then.
+here.open()
+while here.outcome(1) == 0:
+    pass
+check("no longer connected", here.outcome(0) == 1)
+here.log_in(60 * SLOW)
+read_disk(here)
+here.destroy()
+nothing_is_left("after a connection that did not block")
+
+# Failure, either way, once and again.
+for _ in range(2):
+    refused("blocking, nobody listens", lambda: nobody.open(blocking=True))
+    nobody.open()
+    refused("not blocking, nobody listens", lambda: nobody.outcome(20000 * SLOW))
+    refused("asked again", lambda: nobody.outcome(0))
+    nobody.close()
+nothing_is_left("after failures")
+
+# Not blocking is not waiting, and polling waits as long as it says.
+begin = time.monotonic()
+hole.open()
+check("waited, though not to block", time.monotonic() - begin < 5 * SLOW)
+begin = time.monotonic()
+check("connected to a black hole", hole.outcome(300) == 0)
+check("polling did not wait", time.monotonic() - begin > 0.25)
+hole.close()
+nothing_is_left("after a connection that was given up")
+refused("use of an endpoint that has ended", lambda: hole.ask(23, struct.pack("<QI", 1 << 20, 0)))
+
+# A signal ends the wait of one that blocks.
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+refused("blocking, interrupted", lambda: hole.open(blocking=True))
+nothing_is_left("after a connection that was interrupted")
+
+# Given up at any moment, while it is made and when it is done.
+connected = 0
+for kernel in [hole] * 10 + [here] * 40:
+    kernel.open()
+    time.sleep(random.random() * 0.05 * SLOW)
+    try:
+        connected += kernel.outcome(0)
+    except Refused:
+        pass
+    kernel.close()
+print(f"50 connections given up, {connected} of them when made", flush=True)
+nothing_is_left("after connections that were given up")
+# LIO has connections to forget that were made and not used, which takes it a while.
+here.log_in(60 * SLOW)
+read_disk(here)
+here.destroy()
