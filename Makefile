@@ -26,6 +26,7 @@ help:
 	@echo 'make test              all tests; TESTS="io recovery/link" some of them; LIST=1 lists'
 	@echo '                       them; results, consoles and kernel logs are in build/test'
 	@echo '    DRIVER=ib_iser     demo and test with the driver of the kernel in C'
+	@echo 'make soak              the tests of faults, each of them for long (hours); TESTS= as above'
 	@echo 'make fuzz               a target that sends PDUs by chance, COUNT=$(COUNT) of them'
 	@echo 'make clean             removes build/'
 	@echo 'make clean-cache       removes what was made once (build root, guest images)'
@@ -54,6 +55,9 @@ demo: guest-module-if-ours
 test:
 	@DRIVER=$(DRIVER) tests/run $(if $(LIST),--list) $(TESTS)
 
+soak:
+	@DRIVER=$(DRIVER) SOAK=1 tests/run $(or $(TESTS),fault)
+
 fuzz: guest-module-if-ours
 	@scripts/guest --dir build/fuzz --limit 14400 --env DRIVER=$(DRIVER) --env COUNT=$(COUNT) \
 		--env SEED=$(SEED) tests/vm/hostile/fuzz.sh
@@ -64,4 +68,4 @@ clean:
 clean-cache:
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/ib_iser_rs"
 
-.PHONY: all help module guest-module guest-module-if-ours install uninstall demo test fuzz clean clean-cache
+.PHONY: all help module guest-module guest-module-if-ours install uninstall demo test soak fuzz clean clean-cache

@@ -48,6 +48,12 @@ slow() { if [ -n "$SLOW" ]; then echo "$2"; else echo "$1"; fi; }
 # soak THIS THAT - THAT in a long run, for which SOAK is set, else THIS.
 soak() { if [ -n "${SOAK:-}" ]; then echo "$2"; else echo "$1"; fi; }
 
+# injected COUNT WHAT - the figure of a test that injects faults, for its closing line and the run's.
+injected() {
+	echo "$1" >$results/injected
+	say "$*"
+}
+
 # wait_for SECONDS WHAT COMMAND… - until COMMAND succeeds; slow machines are no failure.
 wait_for() {
 	local limit=$(($1 * $(slow 1 4))) what=$2 begin=$SECONDS
