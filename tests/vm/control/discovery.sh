@@ -15,9 +15,9 @@ say "$(wc -l </tmp/names) targets, names of ${#last} bytes"
 lio_lun "$last" 0 d0
 
 for round in 1 2; do
-	iscsiadm -m discovery -o new -o old -t st -I iser -p "$portal" >/tmp/found || fail "discovery"
-	sed 's/.* //' /tmp/found | sort | cmp - /tmp/names || fail "not the names that were configured (round $round)"
-	equal "answers with this portal" 151 "$(grep -c "^$portal,1 " /tmp/found)"
+	discover
+	sed 's/.* //' $results/targets | sort | cmp - /tmp/names || fail "not the names that were configured (round $round)"
+	equal "answers with this portal" 151 "$(grep -c "^$portal,1 " $results/targets)"
 done
 equal "sessions left by discovery" "" "$(sessions)"
 connect "$last"
