@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a guest boots from: disk images for one run of scripts/guest, and the accelerator."""
+import glob
 import os
 import shutil
 import subprocess
@@ -19,14 +20,15 @@ def run(*cmd):
 
 
 def modules_image(kernel, out):
-    """The kernel's modules and our driver as a disk image, made when one of them is new."""
+    """The kernel's modules, our driver and the tests' modules as a disk image, made when one
+    of them is new."""
     base = f"{kernel}/modules/lib/modules"
     if not os.path.isdir(base):
         return None
     release = os.listdir(base)[0]
-    module = f"{TOP}/build/{release}/ib_iser_rs.ko"
-    have = os.path.exists(module)
-    stamp = f"{kernel} {os.stat(module).st_mtime_ns if have else 'no module'}\n"
+    built = f"{TOP}/build/{release}"
+    have = sorted(glob.glob(f"{built}/ib_iser_rs.ko") + glob.glob(f"{built}/*/*.ko"))
+    stamp = f"{kernel} {' '.join(str(os.stat(m).st_mtime_ns) for m in have)}\n"
     image = f"{out}/modules-{release}.ext4"
     os.makedirs(out, exist_ok=True)
     if os.path.exists(image) and open(image + ".stamp").read() == stamp:
@@ -35,7 +37,8 @@ def modules_image(kernel, out):
         run("cp", "-al", f"{kernel}/modules/lib", tmp)
         if have:
             os.makedirs(f"{tmp}/lib/modules/{release}/updates")
-            shutil.copy(module, f"{tmp}/lib/modules/{release}/updates")
+            for module in have:
+                shutil.copy(module, f"{tmp}/lib/modules/{release}/updates")
             for index in os.listdir(f"{tmp}/lib/modules/{release}"):
                 if index.startswith("modules.") and not index.startswith(("modules.b", "modules.o")):
                     os.unlink(f"{tmp}/lib/modules/{release}/{index}")

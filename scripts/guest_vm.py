@@ -11,6 +11,10 @@ import subprocess
 from guest_images import TOP, accelerator, made_by, modules_image, run
 
 
+# Seconds that a guest may take until it answers; the debug kernel needs half a minute.
+BOOT_LIMIT = 240
+
+
 class Ended(Exception):
     pass
 
@@ -45,6 +49,14 @@ class Vm:
         self.mon_in, self.mon = await asyncio.open_connection(sock=ends["mon"])
         await self.mon_in.readuntil(b"(qemu) ")
 
+    async def booted(self):
+        """Waits until it answers."""
+        try:
+            await asyncio.wait_for(self.run("true"), BOOT_LIMIT)
+        except asyncio.TimeoutError:
+            await self.kill()
+            raise Ended(f"guest {self.name} has not booted in {BOOT_LIMIT} s") from None
+
     async def monitor(self, line):
         self.mon.write(line.encode() + b"\n")
         return (await self.mon_in.readuntil(b"(qemu) ")).decode()
@@ -66,7 +78,7 @@ class Vm:
                 return text, int(status)
 
     def crashed_in_boot(self):
-        """It ended by itself, before it ran anything of ours.
+        """It ended or got stuck before it ran anything of ours.
 
         QEMU's emulation with a thread for each CPU now and then lets one CPU run into the
         breakpoint by which the other patches the kernel's code, after that is over. The

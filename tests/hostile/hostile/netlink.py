@@ -46,6 +46,7 @@ class Kernel:
         self.socket.bind((0, GROUP))
         self.portid = self.socket.getsockname()[0]
         self.events, self.sid, self.endpoint, self.host = [], None, None, None
+        self.cmds_max, self.queue_depth = 128, 32
 
     ### Messages
 
@@ -118,7 +119,8 @@ class Kernel:
         self.endpoint = None
 
     def create(self):
-        result = self.ask(CREATE_BOUND_SESSION, struct.pack("<QIHH", self.endpoint, 1, 128, 32))
+        result = self.ask(CREATE_BOUND_SESSION, struct.pack("<QIHH", self.endpoint, 1, self.cmds_max,
+                                                             self.queue_depth))
         self.sid, self.host = struct.unpack_from("<II", result)
         self.ask(CREATE_CONN, struct.pack("<II", self.sid, CID))
 
@@ -203,3 +205,21 @@ class Kernel:
             self.ask(DESTROY_CONN, struct.pack("<II", self.sid, CID))
             self.ask(DESTROY_SESSION, struct.pack("<I", self.sid))
             self.sid = None
+
+    def clear(self):
+        """Takes away whatever there is, of a session that got stuck anywhere."""
+        steps = []
+        if self.sid is not None:
+            stop = struct.pack("<IIQI", self.sid, CID, 0, STOP_TERM)
+            steps += [lambda: self.do(STOP_CONN, stop)]
+        if self.endpoint is not None:
+            steps += [self.close]
+        if self.sid is not None:
+            steps += [lambda: self.ask(DESTROY_CONN, struct.pack("<II", self.sid, CID)),
+                      lambda: self.ask(DESTROY_SESSION, struct.pack("<I", self.sid))]
+        for step in steps:
+            try:
+                step()
+            except Refused:
+                pass        # is gone already
+        self.sid = self.endpoint = None
