@@ -53,14 +53,16 @@ def modules_image(kernel, out):
 
 
 def share_image(tmp, extra):
-    """tests/ and tools/ of the checkout, and what was asked for, as the guest's /share."""
+    """tests/ and tools/ of the checkout, what make tools has built, and what was asked for, as
+    the guest's /share."""
     root = f"{tmp}/share"
     os.mkdir(root)
     for part in ("tests", "tools"):
         if os.path.isdir(f"{TOP}/{part}"):
             shutil.copytree(f"{TOP}/{part}", f"{root}/{part}",
                             ignore=shutil.ignore_patterns("target", "__pycache__"))
-    for path in (f"{TOP}/scripts/modprobe.conf", *extra):
+    built = [p for p in (f"{TOP}/build/iser-stat",) if os.path.exists(p)]
+    for path in (f"{TOP}/scripts/modprobe.conf", *built, *extra):
         dest = f"{root}/{os.path.basename(path)}"
         shutil.copytree(path, dest) if os.path.isdir(path) else shutil.copy(path, dest)
     run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", root, f"{tmp}/share.ext4", "64M")

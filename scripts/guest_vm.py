@@ -68,6 +68,7 @@ class Vm:
         while True:
             part = await self.out.read(1 << 16)
             if not part:
+                await self.process.wait()
                 raise Ended(f"guest {self.name} ended (kernel panic or power off)")
             data += part
             self.answered = True
@@ -92,21 +93,35 @@ class Vm:
             await self.process.wait()
 
 
+def running(folder):
+    """The disk of --machine. A copy: a script that is run again, see BOOTS, finds no more on it
+    than the first time."""
+    return f"{folder}/running.ext4"
+
+
 def qemu(args, tmp, images, name, number, peers):
-    kernel = args.peer_kernel if number else args.kernel
+    machine = args.machine.get(name)
+    kernel = machine or (args.peer_kernel if number else args.kernel)
     modules = modules_image(kernel, f"{TOP}/build/guest")
     if modules:
         images = [*images, ("modules", modules)]
-    cmdline = f"console=ttyS0 root=/dev/vda rw init=/sbin/guest-init panic=-1 oops=panic " \
-              f"mitigations=off loglevel=5 log_buf_len=4M guest.name={name}"
+    cmdline = "console=ttyS0 root=/dev/vda rw panic=-1 oops=panic mitigations=off loglevel=5 " \
+              "log_buf_len=4M no_timer_check"   # which fails, and panics, where the host is busy
+    if machine:
+        images = [("root", running(machine)), *images[1:]]
+    else:
+        cmdline += f" init=/sbin/guest-init guest.name={name}"
     if os.path.exists(f"{kernel}/cmdline"):
         cmdline += " " + open(f"{kernel}/cmdline").read().strip()
     if args.systemd:
         cmdline += " guest.systemd"
     if args.append:
         cmdline += " " + args.append
-    # What a guest boots with is found out with the kernel that has an initrd for it.
-    accel = accelerator(kernel if os.path.exists(f"{kernel}/initrd") else made_by("guest-kernel"))
+    # What a guest boots with is found out with a kernel that has our initrd.
+    ours = not machine and os.path.exists(f"{kernel}/initrd")
+    accel = accelerator(kernel if ours else made_by("guest-kernel"))
+    if args.by_turns:
+        accel = accel.replace("thread=multi", "thread=single")
     cmd = ["qemu-system-x86_64", "-name", name, "-accel", accel,
            "-cpu", "host" if accel == "kvm" else "max", "-smp", "2", "-m", args.memory,
            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -118,7 +133,8 @@ def qemu(args, tmp, images, name, number, peers):
     if os.path.exists(f"{kernel}/initrd"):
         cmd += ["-initrd", f"{kernel}/initrd"]
     for serial, image in images:
-        cmd += ["-drive", f"file={image},id={serial},if=none,format=raw,snapshot=on",
+        kept = "cache=unsafe" if machine and serial == "root" else "snapshot=on"
+        cmd += ["-drive", f"file={image},id={serial},if=none,format=raw,{kept}",
                 "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
     for i, size in enumerate(args.disk):
         disk = f"{tmp}/{name}-disk{i}"
@@ -129,11 +145,16 @@ def qemu(args, tmp, images, name, number, peers):
     # The first guest has a link to each peer; alone, it has one that leads nowhere.
     links = [(n, i) for n in (range(1, peers + 1) if number == 0 else [number])
              for i in range(args.links)] or [(0, 0)]
+    # Without mrg_rxbuf, as then packets are not of the kernel's page pool: to free such a one enables
+    # softirqs, and rxe (7.3, drain_req_pkts() in rxe_receiver()) frees some under a lock that its
+    # own softirq takes. Both CPUs then wait for that lock for ever.
     for i, (peer, link) in enumerate(links):
         net = f"addr.type=unix,addr.path={tmp}/net-{peer}-{link}"
         role = "user,restrict=on" if not peers else \
                f"stream,server={'off' if number else 'on'},{net}"
         cmd += ["-netdev", f"{role},id=net{i}", "-device",
                 f"virtio-net-pci,netdev=net{i},id=nic{i},host_mtu=9000,"
-                f"mac=52:54:00:{link:02x}:{peer:02x}:{number:02x}"]
+                f"mrg_rxbuf=off,mac=52:54:00:{link:02x}:{peer:02x}:{number:02x}"]
+    for words in args.qemu if number == 0 else []:
+        cmd += words.split()
     return cmd

@@ -9,9 +9,16 @@ mirror() {
 	echo "${m%/}"
 }
 
-trixie_sources() {
+# sources SUITE - its apt sources; those of trixie are a stable release's, with backports. An index
+# of any other, which is not for use outside of guests, may be old, as that of a mirror that lags
+# behind: apt takes those of testing for a week. It has to be signed all the same.
+sources() {
 	local m s
 	m=$(mirror)
+	if [ "$1" != trixie ]; then
+		printf 'deb [check-valid-until=no] %s %s main\n' "$m" "$1"
+		return
+	fi
 	s=$(apt-get indextargets --format '$(REPO_URI)' | grep -E '/debian-security/?$' | sort -u | head -n 1)
 	s=${s:-${m%/debian}/debian-security}
 	printf 'deb %s %s main\n' "$m" trixie "$m" trixie-updates "$m" trixie-backports \
