@@ -2,10 +2,10 @@
 
 //! Socket addresses as C passes them.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use kernel::{fmt, prelude::*};
 
-use crate::bindings;
+use crate::{bindings, series::EAFNOSUPPORT};
 
 /// A `struct sockaddr_storage` that holds an IPv4 or IPv6 address.
 #[derive(Clone, Copy)]
@@ -48,6 +48,18 @@ impl SockAddr {
         self.0.as_ptr().cast()
     }
 
+    /// The address without the port.
+    pub(crate) fn ip(&self) -> impl fmt::Display {
+        Ip(self.to_std().ip())
+    }
+
+    /// A number that is the same for equal addresses, and hardly for others; less than 2^32.
+    pub(crate) fn hash(&self) -> u64 {
+        // FNV-1a.
+        let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        self.0.iter().fold(0x811c_9dc5, step).into()
+    }
+
     fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
         let field = self.0.get(at..).and_then(|rest| rest.first_chunk());
         field.copied().unwrap_or([0; N])
@@ -56,12 +68,21 @@ impl SockAddr {
     fn to_std(self) -> SocketAddr {
         let family = u16::from_ne_bytes(self.bytes(0));
         let port = u16::from_be_bytes(self.bytes(2));
-        let ip = if family == Self::AF_INET6 {
-            IpAddr::V6(Ipv6Addr::from(self.bytes::<16>(8)))
+        if family == Self::AF_INET6 {
+            // The zone is that of a link-local address.
+            let zone = u32::from_ne_bytes(self.bytes(24));
+            SocketAddrV6::new(Ipv6Addr::from(self.bytes::<16>(8)), port, 0, zone).into()
         } else {
-            IpAddr::V4(Ipv4Addr::from(self.bytes::<4>(4)))
-        };
-        SocketAddr::new(ip, port)
+            SocketAddrV4::new(Ipv4Addr::from(self.bytes::<4>(4)), port).into()
+        }
+    }
+}
+
+struct Ip(IpAddr);
+
+impl fmt::Display for Ip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        core::fmt::Display::fmt(&self.0, f)
     }
 }
 

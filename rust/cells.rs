@@ -21,6 +21,8 @@ pub(crate) struct Cells {
     block_len: usize,
     cell: usize,
     count: usize,
+    /// Cells in a block, a power of two, by its exponent.
+    per_block_shift: u32,
 }
 
 // SAFETY: The blocks are plain memory that belongs to `self`.
@@ -41,6 +43,7 @@ impl Cells {
             block_len: cell.max(PAGE_SIZE),
             cell,
             count,
+            per_block_shift: (cell.max(PAGE_SIZE) / cell).trailing_zeros(),
         };
         for _ in 0..count.div_ceil(cells.per_block()) {
             let mut memory = KVec::from_elem(0u8, cells.block_len, GFP_KERNEL | __GFP_NOWARN)?;
@@ -53,7 +56,7 @@ impl Cells {
     }
 
     fn per_block(&self) -> usize {
-        self.block_len / self.cell
+        1 << self.per_block_shift
     }
 
     /// Number of cells.
@@ -77,10 +80,12 @@ impl Cells {
     }
 
     /// The block that holds cell `index`, and the cell's offset in it.
+    #[inline(always)]
     pub(crate) fn place(&self, index: usize) -> Option<(usize, usize)> {
         (index < self.count).then(|| {
-            let per_block = self.per_block();
-            (index / per_block, index % per_block * self.cell)
+            let block = index.wrapping_shr(self.per_block_shift);
+            let in_block = index.wrapping_sub(block.wrapping_shl(self.per_block_shift));
+            (block, in_block.wrapping_mul(self.cell))
         })
     }
 

@@ -5,6 +5,8 @@
 use core::ptr::NonNull;
 use kernel::bindings;
 
+use crate::series;
+
 /// Which way data moves, seen from this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Direction {
@@ -18,8 +20,8 @@ impl Direction {
     /// The C value.
     pub(crate) fn as_raw(self) -> bindings::dma_data_direction {
         match self {
-            Self::ToDevice => bindings::dma_data_direction::DMA_TO_DEVICE,
-            Self::FromDevice => bindings::dma_data_direction::DMA_FROM_DEVICE,
+            Self::ToDevice => series::TO_DEVICE,
+            Self::FromDevice => series::FROM_DEVICE,
         }
     }
 }

@@ -8,6 +8,7 @@ void iser_rs_device_attr(struct ib_device *dev, struct iser_rs_device_attr *attr
 {
 	const struct ib_device_attr *a = &dev->attrs;
 
+	attr->max_cqe = a->max_cqe;
 	attr->max_qp_wr = a->max_qp_wr;
 	attr->max_send_sge = a->max_send_sge;
 	attr->max_fast_reg_page_list_len = a->max_fast_reg_page_list_len;
@@ -47,6 +48,21 @@ struct ib_qp *iser_rs_id_qp(struct rdma_cm_id *id)
 	return id->qp;
 }
 
+u32 iser_rs_id_port(struct rdma_cm_id *id)
+{
+	return id->port_num;
+}
+
+const struct sockaddr *iser_rs_id_source(struct rdma_cm_id *id)
+{
+	return (struct sockaddr *)&id->route.addr.src_addr;
+}
+
+u32 iser_rs_qp_number(struct ib_qp *qp)
+{
+	return qp->qp_num;
+}
+
 u32 iser_rs_pd_local_dma_lkey(struct ib_pd *pd)
 {
 	return pd->local_dma_lkey;
@@ -61,6 +77,11 @@ int iser_rs_post_send(struct ib_qp *qp, const struct ib_send_wr *wr,
 int iser_rs_post_recv(struct ib_qp *qp, const struct ib_recv_wr *wr)
 {
 	return ib_post_recv(qp, wr, NULL);
+}
+
+bool iser_rs_uses_virt_dma(struct ib_device *dev)
+{
+	return ib_uses_virt_dma(dev);
 }
 
 u64 iser_rs_dma_map_single(struct ib_device *dev, void *ptr, size_t size,
@@ -90,6 +111,14 @@ void iser_rs_dma_unmap_sg(struct ib_device *dev, struct scatterlist *sg, int nen
 			  enum dma_data_direction dir)
 {
 	ib_dma_unmap_sg(dev, sg, nents, dir);
+}
+
+/* What a mapped list's entry is to the device; returns the next one. */
+struct scatterlist *iser_rs_sg_entry(struct scatterlist *sg, u64 *addr, u32 *len)
+{
+	*addr = sg_dma_address(sg);
+	*len = sg_dma_len(sg);
+	return sg_next(sg);
 }
 
 void iser_rs_dma_sync_for_cpu(struct ib_device *dev, u64 addr, size_t size,

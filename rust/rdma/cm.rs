@@ -42,8 +42,14 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn event(this: ArcBorrow<'_, Self>, token: &HandlerContext, event: Event<'_>);
 }
 
-/// Proof that the caller runs in [`Handler::event`], as [`CmId::connect`] demands.
-pub(crate) struct HandlerContext(());
+/// Proof that the caller runs in [`Handler::event`], as [`CmId::connect`] demands; and what the
+/// connection manager itself says of the event.
+pub(crate) struct HandlerContext {
+    /// Its name of the event.
+    pub(crate) name: &'static CStr,
+    /// The status that comes with it: 0, a negative error number, or the peer's reason.
+    pub(crate) status: i32,
+}
 
 /// What to ask of the peer.
 pub(crate) struct ConnectParameters<'a> {
@@ -113,8 +119,15 @@ impl CmId {
         // SAFETY: The id is live, so its context has not been dropped.
         let handler = unsafe { Arc::<H>::borrow(bindings::iser_rs_id_context(id)) };
         // SAFETY: The connection manager passes a valid event.
-        let event = unsafe { Self::translate(id, &*event) };
-        H::event(handler, &HandlerContext(()), event);
+        let event = unsafe { &*event };
+        let context = HandlerContext {
+            // SAFETY: Returns a string constant for any value.
+            name: unsafe { CStr::from_char_ptr(bindings::rdma_event_msg(event.event)) },
+            status: event.status,
+        };
+        // SAFETY: It is an event of this id.
+        let event = unsafe { Self::translate(id, event, context.name) };
+        H::event(handler, &context, event);
         // Never ask the connection manager to destroy the id: its owner does that, and removal of
         // the device waits for it.
         0
@@ -126,11 +139,10 @@ impl CmId {
     unsafe fn translate<'a>(
         id: *mut bindings::rdma_cm_id,
         event: &'a bindings::rdma_cm_event,
+        name: &'static CStr,
     ) -> Event<'a> {
         let status = event.status;
         let error = || Error::from_errno(if status < 0 { status } else { -110 });
-        // SAFETY: Returns a string constant for any value.
-        let name = || unsafe { CStr::from_char_ptr(bindings::rdma_event_msg(event.event)) };
         match event.event {
             bindings::rdma_cm_event_type_RDMA_CM_EVENT_ADDR_RESOLVED => Event::AddressResolved,
             bindings::rdma_cm_event_type_RDMA_CM_EVENT_ROUTE_RESOLVED => Event::RouteResolved,
@@ -161,9 +173,7 @@ impl CmId {
             }
             bindings::rdma_cm_event_type_RDMA_CM_EVENT_DISCONNECTED
             | bindings::rdma_cm_event_type_RDMA_CM_EVENT_ADDR_CHANGE
-            | bindings::rdma_cm_event_type_RDMA_CM_EVENT_TIMEWAIT_EXIT => {
-                Event::Disconnected(name())
-            }
+            | bindings::rdma_cm_event_type_RDMA_CM_EVENT_TIMEWAIT_EXIT => Event::Disconnected(name),
             bindings::rdma_cm_event_type_RDMA_CM_EVENT_DEVICE_REMOVAL => Event::DeviceRemoval,
             _ => Event::Other,
         }
@@ -183,6 +193,16 @@ impl CmId {
         let device = self.raw_device();
         // SAFETY: A device that an id is bound to waits for that id in its removal.
         (!device.is_null()).then(|| unsafe { Device::from_raw(device) })
+    }
+
+    /// The device's port, and the address on this side, once the address is resolved.
+    pub(crate) fn port(&self) -> (u32, Option<SockAddr>) {
+        // SAFETY: By the type invariant; the address is part of the id.
+        unsafe {
+            let source = bindings::iser_rs_id_source(self.as_raw());
+            let port = bindings::iser_rs_id_port(self.as_raw());
+            (port, SockAddr::from_raw(source.cast()).ok())
+        }
     }
 
     /// Starts to resolve `address`; the answer is an event.

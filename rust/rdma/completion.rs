@@ -8,14 +8,14 @@ use core::ptr::NonNull;
 use kernel::{
     error::from_err_ptr,
     prelude::*,
-    sync::{atomic::Atomic, Arc}, //
+    sync::Arc, //
 };
 
 use super::{
     device::ProtectionDomain,
     qp::{Consumer, Inner},
 };
-use crate::bindings;
+use crate::{bindings, count::Count};
 
 /// Entries of a completion queue that belongs to the device and is shared with others.
 ///
@@ -95,8 +95,8 @@ pub(super) enum Purpose {
     Invalidate,
     /// The send with the follow-up header `index`.
     FollowUp,
-    /// A receive into cell `index` of a ring.
-    Receive { ring: u8 },
+    /// A receive into buffer `index` of a ring.
+    Receive,
 }
 
 /// What a work request carries, for its completion to find back.
@@ -110,8 +110,9 @@ pub(super) struct Tag<C: Consumer> {
     pub(super) inner: *const Inner<C>,
     pub(super) purpose: Purpose,
     pub(super) index: u32,
-    /// Entries of the send queue that are free again when this completes.
-    pub(super) credits: Atomic<i32>,
+    /// Entries of the send queue that are free again when this completes. Written by who posts the
+    /// request, read by who processes its completion; a tag is posted again only after that.
+    credits: Count,
 }
 
 impl<C: Consumer> Tag<C> {
@@ -119,15 +120,26 @@ impl<C: Consumer> Tag<C> {
         Self {
             cqe: bindings::ib_cqe {
                 done: Some(match purpose {
-                    Purpose::Receive { .. } => Inner::<C>::receive_done,
+                    Purpose::Receive => Inner::<C>::receive_done,
                     _ => Inner::<C>::send_done,
                 }),
             },
             inner: core::ptr::null(),
             purpose,
             index: index as u32,
-            credits: Atomic::new(0),
+            credits: Count::default(),
         }
+    }
+
+    /// Before it is posted: what it gives back.
+    pub(super) fn set_credits(&self, credits: u64) {
+        self.credits.set(credits);
+    }
+
+    /// When it has completed. Only read, so that nothing of this completion can come after what
+    /// the next one to post it writes.
+    pub(super) fn credits(&self) -> u64 {
+        self.credits.get()
     }
 
     pub(super) fn as_raw(&self) -> *mut bindings::ib_cqe {

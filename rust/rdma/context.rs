@@ -5,40 +5,42 @@
 //! Both queues of a queue pair share a completion queue, whose completions are processed one at a
 //! time. So what belongs to the one who processes them needs no lock, and [`Context`] is it.
 
-use kernel::sync::atomic::ordering::Relaxed;
-
 use super::{
     completion::{Purpose, Status, Tag},
+    exchange::Exchange,
     fence::{Outcome, State},
     qp::{Consumer, Failure, Inner},
-    receive::{Batch, Message, Ring},
+    receive::{Batch, Buffer, Message, Ring},
+    statistics::Poster,
 };
 use crate::bindings;
 
 impl<C: Consumer> Inner<C> {
-    /// Does what every completion asks for; returns its tag and, unless it failed, the context in
-    /// which to go on.
+    /// The context in which to go on with a completion of a request with `tag`, unless it failed.
     ///
     /// # Safety
     ///
-    /// `wc` must be a completion of a request with a `Tag<C>`, in the processing of its
-    /// completion queue.
-    unsafe fn completed<'a>(wc: &bindings::ib_wc) -> (&'a Tag<C>, Option<Context<'a, C>>) {
-        // SAFETY: As the caller promises.
-        let tag = unsafe { Tag::<C>::of(wc) };
+    /// `wc` must be that completion, in the processing of its completion queue.
+    #[inline(always)]
+    unsafe fn completed<'a>(tag: &'a Tag<C>, wc: &bindings::ib_wc) -> Option<Context<'a, C>> {
         // SAFETY: By the invariant of `Tag`.
         let inner = unsafe { &*tag.inner };
         let status = Status(wc.status);
-        if status.is_success() {
-            // SAFETY: Completions of a queue are processed one at a time, and the batch is
-            // touched by nobody else.
-            let batch = unsafe { &mut *inner.batch.get() };
-            return (tag, Some(Context { inner, batch }));
+        if !status.is_success() {
+            if !inner.is_closing() {
+                inner.consumer().failed(Failure::Completion(status));
+            }
+            return None;
         }
-        if !inner.is_closing() {
-            inner.consumer().failed(Failure::Completion(status));
-        }
-        (tag, None)
+        // SAFETY: Completions of a queue are processed one at a time, and the batch is touched by
+        // nobody else.
+        let batch = unsafe { &mut *inner.batch.get() };
+        // There is one if anything was posted.
+        inner.exchange().ok().map(|exchange| Context {
+            inner,
+            exchange,
+            batch,
+        })
     }
 
     /// # Safety
@@ -46,12 +48,17 @@ impl<C: Consumer> Inner<C> {
     /// Called by the core alone, for send requests with a `Tag<C>`.
     pub(super) unsafe extern "C" fn send_done(_: *mut bindings::ib_cq, wc: *mut bindings::ib_wc) {
         // SAFETY: As required of the caller.
-        let (tag, cx) = unsafe { Self::completed(&*wc) };
-        let Some(mut cx) = cx else {
+        let wc = unsafe { &*wc };
+        // SAFETY: As required of the caller.
+        let tag = unsafe { Tag::<C>::of(wc) };
+        // SAFETY: By the invariant of `Tag`.
+        let inner = unsafe { &*tag.inner };
+        inner.statistics.send_completed();
+        // SAFETY: As required of the caller.
+        let Some(mut cx) = (unsafe { Self::completed(tag, wc) }) else {
             return;
         };
-        let inner = cx.inner;
-        inner.credits.give(tag.credits.xchg(0, Relaxed));
+        inner.credits.give(tag.credits());
         let index = tag.index as usize;
         match tag.purpose {
             Purpose::Data => cx.advance(index, State::sent),
@@ -62,14 +69,17 @@ impl<C: Consumer> Inner<C> {
                     cx.advance(slot, State::sent);
                 }
             }
-            Purpose::Invalidate => cx.advance(index, State::invalidated),
-            Purpose::Plain | Purpose::Receive { .. } => {}
+            Purpose::Invalidate => {
+                inner.statistics.invalidated_locally();
+                cx.advance(index, State::invalidated);
+            }
+            Purpose::Plain | Purpose::Receive => {}
         }
     }
 
     /// # Safety
     ///
-    /// Called by the core alone, for receive requests with a `Tag<C>`.
+    /// Called by the core alone, for receives of a [`Buffer<C>`].
     pub(super) unsafe extern "C" fn receive_done(
         _: *mut bindings::ib_cq,
         wc: *mut bindings::ib_wc,
@@ -77,28 +87,20 @@ impl<C: Consumer> Inner<C> {
         // SAFETY: As required of the caller.
         let wc = unsafe { &*wc };
         // SAFETY: As required of the caller.
-        let (tag, cx) = unsafe { Self::completed(wc) };
-        let (Some(mut cx), Purpose::Receive { ring }) = (cx, tag.purpose) else {
+        let buffer = unsafe { Buffer::<C>::of(wc) };
+        // SAFETY: By the invariant of `Tag`.
+        let inner = unsafe { &*buffer.tag.inner };
+        inner.statistics.received();
+        // SAFETY: As required of the caller.
+        let Some(mut cx) = (unsafe { Self::completed(&buffer.tag, wc) }) else {
             return;
         };
-        let inner = cx.inner;
-        if let Some(ring) = inner
-            .exchange()
-            .ok()
-            .and_then(|e| e.rings.get(ring as usize))
-        {
-            ring.sync_for_cpu(tag.index as usize, wc.byte_len as usize);
+        // SAFETY: As required of the caller; it is of `inner`.
+        let message = unsafe { buffer.message(wc, inner.number) };
+        if let Some(ring) = cx.ring(&message) {
+            // SAFETY: The queue pair is there.
+            unsafe { ring.sync_for_cpu(&message) };
         }
-        let invalidated = wc.wc_flags & bindings::ib_wc_flags_IB_WC_WITH_INVALIDATE as i32 != 0;
-        // SAFETY: The flag says whether this member of the union is valid; it may be read anyway.
-        let key = unsafe { wc.ex.invalidate_rkey };
-        let message = Message {
-            ring,
-            index: tag.index,
-            len: wc.byte_len,
-            invalidated: invalidated.then_some(key),
-            owner: core::ptr::from_ref(inner) as usize,
-        };
         inner.consumer().received(&mut cx, message);
     }
 }
@@ -106,6 +108,7 @@ impl<C: Consumer> Inner<C> {
 /// The processing of one completion.
 pub(crate) struct Context<'a, C: Consumer> {
     inner: &'a Inner<C>,
+    exchange: &'a Exchange<C>,
     batch: &'a mut Batch,
 }
 
@@ -119,32 +122,43 @@ pub(crate) enum AnswerError {
 }
 
 impl<C: Consumer> Context<'_, C> {
-    /// The bytes of a message; nothing for one of another queue pair.
-    pub(crate) fn bytes<'m>(&'m self, message: &'m Message) -> &'m [u8] {
-        if message.owner != core::ptr::from_ref(self.inner) as usize {
-            return &[];
+    /// The ring of a message, `None` for one of another queue pair.
+    #[inline(always)]
+    fn ring(&self, message: &Message) -> Option<&Ring<C>> {
+        if !message.is_of(self.inner.number) {
+            return None;
         }
-        self.inner
-            .exchange()
-            .ok()
-            .and_then(|exchange| exchange.rings.get(message.ring()))
-            .map_or(&[], |ring| ring.bytes(message))
+        // SAFETY: The queue pair that it is of is there.
+        self.exchange.rings.get(unsafe { message.ring() })
     }
 
-    /// Gives a message's buffer back, to be posted again.
-    pub(crate) fn recycle(&mut self, message: Message) {
-        if message.owner != core::ptr::from_ref(self.inner) as usize || self.inner.is_closing() {
+    /// The bytes of a message; nothing for one of another queue pair.
+    #[inline(always)]
+    pub(crate) fn bytes<'m>(&'m self, message: &'m Message) -> &'m [u8] {
+        if !message.is_of(self.inner.number) {
+            return &[];
+        }
+        // SAFETY: The queue pair that it is of is there as long as `self`.
+        unsafe { message.bytes() }
+    }
+
+    /// Gives a message's buffer back, to be posted again; not one of a ring that `keeps` does
+    /// not want to be.
+    #[inline(always)]
+    pub(crate) fn recycle(&mut self, message: Message, keeps: impl FnOnce(usize) -> bool) {
+        if !message.is_of(self.inner.number) {
             return;
         }
-        let Ok(exchange) = self.inner.exchange() else {
+        // SAFETY: The queue pair that it is of is there.
+        let index = unsafe { message.ring() };
+        let Some(ring) = self.exchange.rings.get(index).filter(|_| keeps(index)) else {
             return;
         };
-        let Some(ring) = exchange.rings.get(message.ring()) else {
-            return;
-        };
-        let full = self.batch.push(ring, message.index as usize);
+        // SAFETY: As above, and the batch is that of the queue pair.
+        let full = unsafe { ring.recycle(message, self.batch) };
         // A small ring cannot wait for a whole batch.
-        if full || ring.count() <= Ring::<C>::SPARE {
+        if (full || ring.count() <= Ring::<C>::SPARE) && !self.inner.is_closing() {
+            self.inner.statistics.receives_recycled(self.batch.len());
             // SAFETY: The queue pair and the rings are those of `inner`.
             if unsafe { self.batch.post(self.inner.qp.as_ptr()) }.is_err() {
                 self.inner.consumer().failed(Failure::Post);
@@ -152,12 +166,19 @@ impl<C: Consumer> Context<'_, C> {
         }
     }
 
+    /// Whether slot `index` has a transfer in it whose key the peer was told.
+    pub(crate) fn is_advertised(&self, index: usize) -> bool {
+        self.exchange
+            .slots
+            .get(index)
+            .is_some_and(|slot| slot.fence.load().is_advertised())
+    }
+
     /// Whether slot `index` has a transfer in it.
     pub(crate) fn is_in_use(&self, index: usize) -> bool {
-        let slots = self.inner.exchange().map(|exchange| &exchange.slots);
-        slots
-            .ok()
-            .and_then(|slots| slots.get(index))
+        self.exchange
+            .slots
+            .get(index)
             .is_some_and(|slot| slot.fence.load().is_armed())
     }
 
@@ -171,13 +192,12 @@ impl<C: Consumer> Context<'_, C> {
         message: Message,
     ) -> core::result::Result<(), (AnswerError, Message)> {
         let inner = self.inner;
-        let slots = inner.exchange().map(|exchange| &exchange.slots);
-        let Some(slot) = slots.ok().and_then(|slots| slots.get(index)) else {
+        let Some(slot) = self.exchange.slots.get(index) else {
             return Err((AnswerError::NotAwaited, message));
         };
         let seen = slot.fence.load();
-        let remotely = message.invalidated.is_some();
-        if remotely && (!seen.is_advertised() || message.invalidated != Some(slot.rkey())) {
+        let remotely = message.invalidated().is_some();
+        if remotely && (!seen.is_advertised() || message.invalidated() != Some(slot.rkey())) {
             return Err((AnswerError::WrongKey, message));
         }
         // A device for iWARP may take a peer's word for a key that it has not registered yet.
@@ -187,7 +207,11 @@ impl<C: Consumer> Context<'_, C> {
         let answered = |now: State| {
             (now.awaits_answer() && now.is_same_transfer(seen)).then(|| now.answered(believed))
         };
-        match slot.fence.update(answered) {
+        let updated = slot.fence.update_seen(seen, answered);
+        if remotely && updated.is_ok() {
+            inner.statistics.invalidated_remotely();
+        }
+        match updated {
             Err(_) => return Err((AnswerError::NotAwaited, message)),
             Ok((before, Outcome::Complete)) => {
                 if before.has_region() {
@@ -195,14 +219,15 @@ impl<C: Consumer> Context<'_, C> {
                     inner.credits.give(1);
                 }
                 // SAFETY: By the outcome.
-                let (owner, _) = unsafe { slot.finish(inner.device()) };
-                inner.consumer().finished(self, owner, Some(message));
+                let mut finished = unsafe { slot.finish(before, inner.device()) };
+                finished.answer = Some(message);
+                inner.consumer().finished(self, finished);
             }
             Ok((before, outcome)) => {
                 // SAFETY: The slot now waits for the send that is taken away below.
                 unsafe { slot.store_answer(message) };
                 if outcome == Outcome::Invalidate {
-                    inner.invalidate(slot);
+                    inner.invalidate(slot, Poster::Completion);
                 } else if believed && before.has_region() && !before.is_posting() {
                     // The invalidation that was provided for is not needed.
                     inner.credits.give(1);
@@ -216,16 +241,16 @@ impl<C: Consumer> Context<'_, C> {
     /// Changes the fence of slot `index`, and finishes it if it is complete by that.
     fn advance(&mut self, index: usize, change: impl FnMut(State) -> Option<State>) {
         let inner = self.inner;
-        let Some(slot) = inner.exchange().ok().and_then(|e| e.slots.get(index)) else {
+        let Some(slot) = self.exchange.slots.get(index) else {
             return;
         };
-        match slot.fence.update(change) {
-            Ok((_, Outcome::Complete)) => {
+        match slot.fence.update_seen(slot.fence.peek(), change) {
+            Ok((before, Outcome::Complete)) => {
                 // SAFETY: By the outcome.
-                let (owner, answer) = unsafe { slot.finish(inner.device()) };
-                inner.consumer().finished(self, owner, answer);
+                let finished = unsafe { slot.finish(before, inner.device()) };
+                inner.consumer().finished(self, finished);
             }
-            Ok((_, Outcome::Invalidate)) => inner.invalidate(slot),
+            Ok((_, Outcome::Invalidate)) => inner.invalidate(slot, Poster::Completion),
             Ok((_, Outcome::Pending)) | Err(_) => {}
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Device(Opaque<bindings::ib_device>);
 /// What a device offers, as far as users of fast registration care.
 #[derive(Clone, Copy)]
 pub(crate) struct Attributes {
+    /// Most entries of a completion queue.
+    pub(crate) max_cqe: usize,
     /// Most work requests in one queue.
     pub(crate) max_qp_wr: usize,
     /// Most scatter-gather entries of a send.
@@ -54,6 +56,7 @@ impl Device {
     /// What the device offers.
     pub(crate) fn attributes(&self) -> Attributes {
         let mut raw = bindings::iser_rs_device_attr {
+            max_cqe: 0,
             max_qp_wr: 0,
             max_send_sge: 0,
             max_fast_reg_page_list_len: 0,
@@ -65,6 +68,7 @@ impl Device {
         // SAFETY: The device is valid, `raw` is ours.
         unsafe { bindings::iser_rs_device_attr(self.as_raw(), &mut raw) };
         Attributes {
+            max_cqe: raw.max_cqe as usize,
             max_qp_wr: raw.max_qp_wr as usize,
             max_send_sge: raw.max_send_sge as usize,
             max_region_pages: raw.max_fast_reg_page_list_len as usize,
@@ -96,9 +100,12 @@ impl Device {
 ///
 /// # Invariants
 ///
-/// `pd` is a live domain of the device of `id`, which stays as long as `id`.
+/// `pd` is a live domain of `device`, which is that of `id` and stays as long as `id`; `local_key`
+/// is its key.
 pub(crate) struct ProtectionDomain {
     pd: NonNull<bindings::ib_pd>,
+    device: NonNull<bindings::ib_device>,
+    local_key: u32,
     id: Arc<CmId>,
 }
 
@@ -123,9 +130,13 @@ impl ProtectionDomain {
                 c"ib_iser_rs".as_char_ptr(),
             ))?
         };
+        let (pd, device) = NonNull::new(pd).zip(NonNull::new(device)).ok_or(ENOMEM)?;
         // INVARIANT: Just allocated for this device.
         Ok(Self {
-            pd: NonNull::new(pd).ok_or(ENOMEM)?,
+            pd,
+            device,
+            // SAFETY: Just allocated.
+            local_key: unsafe { bindings::iser_rs_pd_local_dma_lkey(pd.as_ptr()) },
             id,
         })
     }
@@ -140,15 +151,14 @@ impl ProtectionDomain {
 
     /// The device.
     pub(crate) fn device(&self) -> &Device {
-        // SAFETY: By the type invariant the domain has a device, which `id` keeps.
-        unsafe { Device::from_raw(self.id.raw_device()) }
+        // SAFETY: By the type invariant.
+        unsafe { Device::from_raw(self.device.as_ptr()) }
     }
 
     /// The local key for all of the memory that is mapped for the device: for sends and receives
     /// of this machine only, of no use to a peer.
     pub(super) fn local_key(&self) -> u32 {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::iser_rs_pd_local_dma_lkey(self.as_raw()) }
+        self.local_key
     }
 }
 

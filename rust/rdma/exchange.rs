@@ -5,7 +5,10 @@
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{ordering::Relaxed, Atomic},
+        atomic::{
+            ordering::{Acquire, Relaxed, Release},
+            Atomic,
+        },
         Arc,
     }, //
 };
@@ -51,14 +54,16 @@ impl<C: Consumer> Exchange<C> {
         pd: &Arc<ProtectionDomain>,
         headers: Arc<Cells>,
         sizes: &Sizes,
-    ) -> Result<Self> {
+    ) -> Result<KBox<Self>> {
         if headers.count() < sizes.slots || headers.cell_len() < sizes.header_len {
             return Err(EINVAL);
         }
         let sg_gaps = pd.device().attributes().sg_gaps;
+        let headers = MappedCells::new(pd.clone(), headers, Direction::ToDevice)?;
         let mut slots = KVVec::with_capacity(sizes.slots, GFP_KERNEL)?;
         for index in 0..sizes.slots {
-            let slot = Slot::new(pd.clone(), index, sizes.region_pages, sg_gaps)?;
+            let header = headers.entry(index, sizes.header_len).ok_or(EINVAL)?;
+            let slot = Slot::new(pd.clone(), index, header, sizes.region_pages, sg_gaps)?;
             slots.push(slot, GFP_KERNEL)?;
         }
         let mut rings = KVVec::with_capacity(sizes.rings.len(), GFP_KERNEL)?;
@@ -67,13 +72,14 @@ impl<C: Consumer> Exchange<C> {
         }
         let payload = Cells::new(1, sizes.payload_len.next_power_of_two())?;
         let payload = Arc::new(payload, GFP_KERNEL)?;
-        Ok(Self {
+        let exchange = Self {
             slots,
-            headers: MappedCells::new(pd.clone(), headers, Direction::ToDevice)?,
+            headers,
             header_len: sizes.header_len,
             payload: MappedCells::new(pd.clone(), payload, Direction::ToDevice)?,
             rings,
-        })
+        };
+        Ok(KBox::new(exchange, GFP_KERNEL)?)
     }
 
     pub(super) fn is_of(&self, pd: &Arc<ProtectionDomain>) -> bool {
@@ -111,7 +117,11 @@ pub(crate) struct FollowUps<C: Consumer> {
 
 impl<C: Consumer> FollowUps<C> {
     /// Room for `count` messages under way at once. May sleep.
-    pub(crate) fn new(pd: &Arc<ProtectionDomain>, count: usize, header_len: usize) -> Result<Self> {
+    pub(crate) fn new(
+        pd: &Arc<ProtectionDomain>,
+        count: usize,
+        header_len: usize,
+    ) -> Result<KBox<Self>> {
         // A power of two, so that the index may wrap around.
         let count = count.max(1).next_power_of_two();
         let mut tags = KVVec::with_capacity(count, GFP_KERNEL)?;
@@ -124,14 +134,15 @@ impl<C: Consumer> FollowUps<C> {
             Cells::new(count, header_len.next_power_of_two())?,
             GFP_KERNEL,
         )?;
-        Ok(Self {
+        let follow_ups = Self {
             headers: MappedCells::new(pd.clone(), cells, Direction::ToDevice)?,
             header_len,
             tags,
             slots,
             free: Atomic::new(count as i32),
             next: Atomic::new(0),
-        })
+        };
+        Ok(KBox::new(follow_ups, GFP_KERNEL)?)
     }
 
     pub(super) fn is_of(&self, pd: &Arc<ProtectionDomain>) -> bool {
@@ -146,7 +157,8 @@ impl<C: Consumer> FollowUps<C> {
 
     /// Takes `count` headers for the calls of [`Self::next`] to come, if there are as many.
     pub(super) fn reserve(&self, count: i32) -> bool {
-        if self.free.fetch_sub(count, Relaxed) >= count {
+        // Acquires what was done with the headers and their tags by who gave them back.
+        if self.free.fetch_sub(count, Acquire) >= count {
             return true;
         }
         self.give(count);
@@ -155,7 +167,7 @@ impl<C: Consumer> FollowUps<C> {
 
     /// Gives back headers.
     pub(super) fn give(&self, count: i32) {
-        self.free.add(count, Relaxed);
+        self.free.fetch_add(count, Release);
     }
 
     /// Fills the next header, for a message of `slot`; one that was reserved.

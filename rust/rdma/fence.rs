@@ -20,6 +20,8 @@ use kernel::sync::atomic::{
     Atomic,
 };
 
+use crate::published::ReadOnce;
+
 /// A snapshot of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct State(u32);
@@ -52,6 +54,11 @@ impl State {
         Self(self.0 | bits)
     }
 
+    /// Which transfer of the slot it is of, for a while.
+    pub(super) fn generation(self) -> Generation {
+        Generation(self.0 & Self::GENERATION)
+    }
+
     /// Both are of the same transfer.
     pub(super) fn is_same_transfer(self, other: Self) -> bool {
         (self.0 ^ other.0) & Self::GENERATION == 0
@@ -80,6 +87,17 @@ impl State {
     /// The peer knows the region's key.
     pub(super) fn is_advertised(self) -> bool {
         self.has(Self::ADVERTISED)
+    }
+
+    /// What an occupied slot is waiting for: a name for user space, which is not to change.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            _ if self.has(Self::HELD) => Some("held"),
+            _ if !self.is_armed() => None,
+            _ if self.has(Self::ANSWER) => Some("posted"),
+            _ if self.has(Self::INVALIDATING) => Some("invalidating"),
+            _ => Some("sending"),
+        }
     }
 
     /// Nothing is waited for any more.
@@ -142,6 +160,10 @@ impl State {
     }
 }
 
+/// What tells the transfers of a slot apart, until it wraps around.
+#[derive(Clone, Copy)]
+pub(super) struct Generation(u32);
+
 /// What a transfer waits for when it is armed.
 pub(super) struct Awaited {
     pub(super) sends: usize,
@@ -177,22 +199,29 @@ impl Fence {
         State(self.0.load(Acquire))
     }
 
+    /// The state, without what belongs to it: for a change that looks at nothing else.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> State {
+        State(self.0.read_once())
+    }
+
     /// Idle to held, with the next generation. Fails if the slot is in use.
-    pub(super) fn hold(&self) -> bool {
-        let now = self.load();
+    pub(super) fn hold(&self) -> Option<Generation> {
+        // Who gets hold of it acquires what its last user left, by the exchange.
+        let now = self.peek();
         if now.has(State::HELD | State::ARMED) {
-            return false;
+            return None;
         }
         let generation = (now.0 & State::GENERATION).wrapping_add(1 << State::GENERATION_SHIFT);
         self.0
             .cmpxchg(now.0, generation | State::HELD, Full)
             .is_ok()
+            .then_some(Generation(generation))
     }
 
     /// Held to armed. Only for the holder.
-    pub(super) fn arm(&self, awaited: &Awaited) -> State {
-        let generation = self.load().0 & State::GENERATION;
-        let mut next = State(generation | State::ARMED | awaited.sends as u32 & State::SENDS);
+    pub(super) fn arm(&self, generation: Generation, awaited: &Awaited) -> State {
+        let mut next = State(generation.0 | State::ARMED | awaited.sends as u32 & State::SENDS);
         for (wanted, bit) in [
             (awaited.answer, State::ANSWER),
             (awaited.region, State::REGION | State::POSTING),
@@ -217,11 +246,21 @@ impl Fence {
     ///
     /// Returns the state before the change and what follows from it, or the last state seen. A
     /// change that completes the slot leaves it held by the caller.
+    #[inline(never)]
     pub(super) fn update(
         &self,
+        change: impl FnMut(State) -> Option<State>,
+    ) -> Result<(State, Outcome), State> {
+        self.update_seen(self.load(), change)
+    }
+
+    /// As [`Self::update`], for a caller who knows the state to have been `now`.
+    #[inline(always)]
+    pub(super) fn update_seen(
+        &self,
+        mut now: State,
         mut change: impl FnMut(State) -> Option<State>,
     ) -> Result<(State, Outcome), State> {
-        let mut now = self.load();
         loop {
             let Some(next) = change(now).filter(|_| now.is_armed()) else {
                 return Err(now);
@@ -237,14 +276,14 @@ impl Fence {
                 Ok(_) if complete => return Ok((now, Outcome::Complete)),
                 Ok(_) if begun(next) && !begun(now) => return Ok((now, Outcome::Invalidate)),
                 Ok(_) => return Ok((now, Outcome::Pending)),
-                Err(seen) => now = State(seen),
+                // Acquires, so that `change` sees what belongs to the new state.
+                Err(_) => now = self.load(),
             }
         }
     }
 
     /// Held to idle. Only for the holder, who has emptied the slot.
-    pub(super) fn release(&self) {
-        let generation = self.load().0 & State::GENERATION;
-        self.0.store(generation, Release);
+    pub(super) fn release(&self, generation: Generation) {
+        self.0.store(generation.0, Release);
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct MappedCells {
     cells: Arc<Cells>,
     addresses: KVVec<u64>,
     direction: Direction,
+    /// The device takes memory by the CPU's addresses: there is nothing to be synchronised.
+    by_address: bool,
     pd: Arc<ProtectionDomain>,
 }
 
@@ -30,6 +32,8 @@ impl MappedCells {
             addresses: KVVec::with_capacity(cells.blocks().count(), GFP_KERNEL)?,
             cells: cells.clone(),
             direction,
+            // SAFETY: The device is live.
+            by_address: unsafe { bindings::iser_rs_uses_virt_dma(pd.device().as_raw()) },
             pd,
         };
         for block in cells.blocks() {
@@ -64,12 +68,14 @@ impl MappedCells {
     }
 
     /// The DMA address of cell `index`.
+    #[inline(always)]
     pub(super) fn address(&self, index: usize) -> Option<u64> {
         let (block, offset) = self.cells.place(index)?;
         Some(self.addresses.get(block)? + offset as u64)
     }
 
     /// A scatter-gather entry for the first `len` bytes of cell `index`.
+    #[inline(always)]
     pub(super) fn entry(&self, index: usize, len: usize) -> Option<bindings::ib_sge> {
         Some(bindings::ib_sge {
             addr: self.address(index)?,
@@ -79,7 +85,11 @@ impl MappedCells {
     }
 
     /// Lets the device see what the CPU wrote to `entry`, which is one of `self`.
+    #[inline(always)]
     pub(super) fn sync_for_device(&self, entry: &bindings::ib_sge) {
+        if self.by_address {
+            return;
+        }
         // SAFETY: Addresses of entries are within mapped blocks.
         unsafe {
             bindings::iser_rs_dma_sync_for_device(
@@ -91,18 +101,21 @@ impl MappedCells {
         }
     }
 
-    /// Lets the CPU see what the device wrote to the first `len` bytes of cell `index`.
-    pub(super) fn sync_for_cpu(&self, index: usize, len: usize) {
-        if let Some(address) = self.address(index) {
-            // SAFETY: The address is within a mapped block.
-            unsafe {
-                bindings::iser_rs_dma_sync_for_cpu(
-                    self.pd.device().as_raw(),
-                    address,
-                    len,
-                    self.direction.as_raw(),
-                );
-            }
+    /// Lets the CPU see what the device wrote to the first `len` bytes of `entry`, which is one of
+    /// `self`.
+    #[inline(always)]
+    pub(super) fn sync_for_cpu(&self, entry: &bindings::ib_sge, len: u32) {
+        if self.by_address {
+            return;
+        }
+        // SAFETY: Addresses of entries are within mapped blocks.
+        unsafe {
+            bindings::iser_rs_dma_sync_for_cpu(
+                self.pd.device().as_raw(),
+                entry.addr,
+                len.min(entry.length) as usize,
+                self.direction.as_raw(),
+            );
         }
     }
 }

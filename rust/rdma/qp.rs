@@ -10,10 +10,10 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            ordering::{Acquire, Relaxed, Release},
+            ordering::{Relaxed, Release},
             Atomic,
         },
-        Arc, SetOnce,
+        Arc,
     }, //
 };
 
@@ -24,19 +24,23 @@ use super::{
     device::{Device, ProtectionDomain},
     exchange::{Exchange, FollowUps},
     fence::Outcome,
+    gather::MAX_SGE,
     receive::{Batch, Message},
-    slot::{FollowUp, Prepared, Slot, Source},
+    slot::Prepared,
+    statistics::{Poster, Statistics},
+    watch::{Finished, InFlight},
 };
 use crate::{
     bindings,
+    published::{Published, ReadOnce},
+    series::{ENOTCONN, EOPNOTSUPP},
     sg::{Direction, ListOwner},
 };
 
-/// Scatter-gather entries of a send, where the device has as many.
-pub(super) const MAX_SGE: usize = 17;
-
 /// Entries that the drain of a queue needs for itself. It is done twice.
 const DRAIN: usize = 2;
+
+static NEXT_NUMBER: Atomic<u64> = Atomic::new(0);
 
 /// Why a queue pair is of no use any more.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,9 +63,8 @@ pub(crate) trait Consumer: Sized + Send + Sync + 'static {
     /// A message has come.
     fn received(&self, cx: &mut Context<'_, Self>, message: Message);
 
-    /// The transfer in a slot is over: neither peer nor device can touch the owner's data. Its
-    /// answer is `None` if it was abandoned, or not answered.
-    fn finished(&self, cx: &mut Context<'_, Self>, owner: Self::Owner, answer: Option<Message>);
+    /// The transfer in a slot is over: neither peer nor device can touch the owner's data.
+    fn finished(&self, cx: &mut Context<'_, Self>, finished: Finished<Self::Owner>);
 
     /// The connection is lost. May be called several times, and with locks held.
     fn failed(&self, failure: Failure);
@@ -79,20 +82,24 @@ pub(crate) struct Capacity {
 pub(super) struct Inner<C: Consumer> {
     pub(super) qp: NonNull<bindings::ib_qp>,
     pub(super) credits: Credits,
+    pub(super) statistics: Arc<Statistics>,
     max_send_sge: usize,
+    send_capacity: usize,
     receive_capacity: usize,
     iwarp: bool,
     /// Set before the queue pair is drained; nothing is posted once that is seen.
     closing: Atomic<bool>,
-    exchange: SetOnce<Exchange<C>>,
-    follow_ups: SetOnce<FollowUps<C>>,
+    /// Of no other queue pair, ever.
+    pub(super) number: u64,
+    exchange: Published<Exchange<C>>,
+    follow_ups: Published<FollowUps<C>>,
     /// Belongs to the one who processes completions.
     pub(super) batch: UnsafeCell<Batch>,
-    plain: Tag<C>,
+    pub(super) plain: Tag<C>,
     /// Tags of sends that are signalled for nothing but their place in the queue.
-    markers: KVVec<Tag<C>>,
-    next_marker: Atomic<u32>,
-    consumer: C,
+    pub(super) markers: KVVec<Tag<C>>,
+    pub(super) next_marker: Atomic<u32>,
+    pub(super) consumer: C,
     cq: CompletionQueue,
     pd: Arc<ProtectionDomain>,
 }
@@ -101,13 +108,6 @@ pub(super) struct Inner<C: Consumer> {
 unsafe impl<C: Consumer> Send for Inner<C> {}
 // SAFETY: As above.
 unsafe impl<C: Consumer> Sync for Inner<C> {}
-
-/// Error of [`Inner::post_chain`].
-pub(super) struct PostError {
-    pub(super) errno: Error,
-    /// Not even the first request of the chain was taken.
-    pub(super) nothing_posted: bool,
-}
 
 /// A reliable connected queue pair, with its completion queue and all that is posted to it.
 ///
@@ -128,13 +128,28 @@ unsafe impl<C: Consumer> Sync for QueuePair<C> {}
 
 impl<C: Consumer> QueuePair<C> {
     /// Makes the queue pair of the domain's id. May sleep.
-    pub(crate) fn new(pd: Arc<ProtectionDomain>, capacity: &Capacity, consumer: C) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the device cannot have one that is large enough, `EBUSY` if the id has one.
+    pub(crate) fn new(
+        pd: Arc<ProtectionDomain>,
+        capacity: &Capacity,
+        statistics: Arc<Statistics>,
+        consumer: C,
+    ) -> Result<Self> {
         let attributes = pd.device().attributes();
         let send = capacity.send.min(attributes.max_qp_wr);
         let receive = capacity.receive.min(attributes.max_qp_wr);
         let max_send_sge = attributes.max_send_sge.min(MAX_SGE);
-        if send <= DRAIN || receive <= DRAIN || max_send_sge < 2 {
+        let too_small = send <= DRAIN || receive <= DRAIN || max_send_sge < 2;
+        // The pool of completion queues would look for one that large for ever.
+        if too_small || send + receive > attributes.max_cqe {
             return Err(EOPNOTSUPP);
+        }
+        // SAFETY: The id is live.
+        if !unsafe { bindings::iser_rs_id_qp(pd.id().as_raw()) }.is_null() {
+            return Err(EBUSY);
         }
         let cq = CompletionQueue::new(pd.clone(), send + receive)?;
 
@@ -146,12 +161,15 @@ impl<C: Consumer> QueuePair<C> {
             Inner {
                 qp: NonNull::dangling(),
                 credits: Credits::new(send - DRAIN),
+                statistics,
                 max_send_sge,
+                send_capacity: send - DRAIN,
                 receive_capacity: receive,
                 iwarp: attributes.iwarp,
                 closing: Atomic::new(false),
-                exchange: SetOnce::new(),
-                follow_ups: SetOnce::new(),
+                number: NEXT_NUMBER.fetch_add(1, Relaxed),
+                exchange: Published::new(),
+                follow_ups: Published::new(),
                 batch: UnsafeCell::new(Batch::new()),
                 plain: Tag::new(Purpose::Plain, 0),
                 markers,
@@ -193,7 +211,7 @@ impl<C: Consumer> QueuePair<C> {
         })
     }
 
-    fn inner(&self) -> &Inner<C> {
+    pub(super) fn inner(&self) -> &Inner<C> {
         // SAFETY: By the type invariant.
         unsafe { self.inner.as_ref() }
     }
@@ -210,7 +228,7 @@ impl<C: Consumer> QueuePair<C> {
     ///
     /// `EEXIST` if it has one, `EINVAL` if that is of another domain, `ENOSPC` if the receive
     /// queue is too short for its rings.
-    pub(crate) fn attach(&self, exchange: &mut Option<Exchange<C>>) -> Result {
+    pub(crate) fn attach(&self, exchange: &mut Option<KBox<Exchange<C>>>) -> Result {
         let inner = self.inner();
         let new = exchange.as_mut().ok_or(EINVAL)?;
         if !new.is_of(&inner.pd) {
@@ -219,14 +237,12 @@ impl<C: Consumer> QueuePair<C> {
         if new.receives() + DRAIN > inner.receive_capacity {
             return Err(ENOSPC);
         }
-        if inner.exchange.as_ref().is_some() {
-            return Err(EEXIST);
-        }
         new.set_inner(self.inner.as_ptr());
-        exchange
-            .take()
-            .map(|exchange| inner.exchange.populate(exchange));
-        Ok(())
+        let new = exchange.take().ok_or(EINVAL)?;
+        inner.exchange.publish(new).map_err(|new| {
+            *exchange = Some(new);
+            EEXIST
+        })
     }
 
     /// Gives the queue pair what it needs for messages that follow others, once.
@@ -234,76 +250,40 @@ impl<C: Consumer> QueuePair<C> {
     /// # Errors
     ///
     /// As for [`Self::attach`].
-    pub(crate) fn attach_follow_ups(&self, follow_ups: &mut Option<FollowUps<C>>) -> Result {
+    pub(crate) fn attach_follow_ups(&self, follow_ups: &mut Option<KBox<FollowUps<C>>>) -> Result {
         let inner = self.inner();
         let new = follow_ups.as_mut().ok_or(EINVAL)?;
         if !new.is_of(&inner.pd) {
             return Err(EINVAL);
         }
-        if inner.follow_ups.as_ref().is_some() {
-            return Err(EEXIST);
-        }
         new.set_inner(self.inner.as_ptr());
-        follow_ups
-            .take()
-            .map(|follow_ups| inner.follow_ups.populate(follow_ups));
-        Ok(())
+        let new = follow_ups.take().ok_or(EINVAL)?;
+        inner.follow_ups.publish(new).map_err(|new| {
+            *follow_ups = Some(new);
+            EEXIST
+        })
     }
 
-    /// Posts all buffers of ring `ring`.
-    ///
-    /// # Errors
-    ///
-    /// `EALREADY` if that was done before.
-    pub(crate) fn post_receives(&self, ring: usize) -> Result {
-        let inner = self.inner();
-        let ring = inner.exchange()?.rings.get(ring).ok_or(EINVAL)?;
-        if ring.posted.xchg(true, Relaxed) {
-            return Err(EALREADY);
-        }
-        let mut batch = Batch::new();
-        for index in 0..ring.count() {
-            if batch.push(ring, index) {
-                // SAFETY: The queue pair and the ring are those of `inner`.
-                unsafe { batch.post(inner.qp.as_ptr()) }?;
+    /// Tells which transfers are in the slots. What it tells is read from atomics while they go on:
+    /// one that ends meanwhile may be told with the figures of the next in its slot.
+    pub(crate) fn in_flight(&self, mut to: impl FnMut(InFlight)) {
+        if let Ok(exchange) = self.inner().exchange() {
+            for (index, slot) in exchange.slots.iter().enumerate() {
+                slot.watch.see(index, slot.fence.load()).map(&mut to);
             }
         }
-        // SAFETY: As above.
-        unsafe { batch.post(inner.qp.as_ptr()) }
     }
 
-    /// Sends the header of slot `index` without using the slot, and `payload` after it.
-    ///
-    /// There is one buffer for payloads: the peer must have answered the last one.
-    pub(crate) fn send(&self, index: usize, payload: &[u8]) -> Result {
+    /// Entries of its queues, to send and to receive, that can be used.
+    pub(crate) fn capacity(&self) -> (usize, usize) {
         let inner = self.inner();
-        let exchange = inner.exchange()?;
-        let header = exchange
-            .headers
-            .entry(index, exchange.header_len)
-            .ok_or(EINVAL)?;
-        let data = exchange.payload.entry(0, payload.len()).ok_or(EINVAL)?;
-        if !exchange.payload.cells().write(0, 0, payload) {
-            return Err(E2BIG);
-        }
-        exchange.headers.sync_for_device(&header);
-        exchange.payload.sync_for_device(&data);
-        let mut sges = [header, data];
-        // SAFETY: All zeroes is a valid work request.
-        let mut send: bindings::ib_send_wr = unsafe { core::mem::zeroed() };
-        send.opcode = bindings::ib_wr_opcode_IB_WR_SEND;
-        send.sg_list = sges.as_mut_ptr();
-        send.num_sge = 1 + i32::from(!payload.is_empty());
-        if !inner.credits.reserve(1, false) {
-            return Err(EAGAIN);
-        }
-        let send = &raw mut send;
-        // SAFETY: One request on this stack; the header and the payload live as long as the queue
-        // pair.
-        unsafe { inner.post_chain(send, send, 1, None) }.map_err(|error| {
-            inner.credits.give(1);
-            error.errno
-        })
+        (inner.send_capacity, inner.receive_capacity - DRAIN)
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::iser_rs_qp_number(self.inner().qp.as_ptr()) }
     }
 
     /// Takes slot `index` to transfer the data of `owner`.
@@ -320,16 +300,14 @@ impl<C: Consumer> QueuePair<C> {
         Prepared::new(self.inner(), index, owner, direction)
     }
 
-    /// Whether the transfer in slot `index` is answered, and about to be finished.
+    /// Whether the transfer that was put into slot `index` is answered: about to be finished, or
+    /// finished and its owner on the way back.
     pub(crate) fn is_finishing(&self, index: usize) -> bool {
         let slots = self.inner().exchange().map(|exchange| &exchange.slots);
         slots
             .ok()
             .and_then(|slots| slots.get(index))
-            .is_some_and(|slot| {
-                let now = slot.fence.load();
-                now.is_armed() && !now.awaits_answer()
-            })
+            .is_some_and(|slot| !slot.fence.load().awaits_answer())
     }
 
     /// Ends the peer's access to all slots that `abandoned` names, answered or not.
@@ -348,14 +326,14 @@ impl<C: Consumer> QueuePair<C> {
                 .fence
                 .update(|now| (now.is_armed() && abandoned(index)).then(|| now.abandoned()));
             match result {
-                Ok((_, Outcome::Complete)) => {
+                Ok((before, Outcome::Complete)) => {
                     // SAFETY: By the outcome.
-                    drop(unsafe { slot.finish(inner.device()) });
+                    drop(unsafe { slot.finish(before, inner.device()) });
                 }
                 Ok((_, Outcome::Pending)) => pending += 1,
                 Ok((_, Outcome::Invalidate)) => {
                     pending += 1;
-                    inner.invalidate(slot);
+                    inner.invalidate(slot, Poster::Other);
                 }
                 Err(_) => {}
             }
@@ -368,7 +346,7 @@ impl<C: Consumer> Drop for QueuePair<C> {
     fn drop(&mut self) {
         let inner = self.inner();
         inner.closing.store(true, Release);
-        if let Ok(exchange) = inner.exchange() {
+        if inner.exchange().is_ok() {
             // Completions that are being processed may still post, after the first drain has put
             // its own requests into the queues. Those that are processed after the first drain
             // see `closing`, so nothing is posted behind those of the second.
@@ -376,15 +354,20 @@ impl<C: Consumer> Drop for QueuePair<C> {
                 // SAFETY: The queue pair exists, its queues have room for this.
                 unsafe { bindings::ib_drain_qp(inner.qp.as_ptr()) };
             }
+        }
+        // Before anything is given back, as a queue pair whose drain has failed may still serve
+        // the peer.
+        // SAFETY: By the type invariant; nobody posts any more.
+        unsafe { bindings::rdma_destroy_qp(inner.pd.id().as_raw()) };
+        if let Ok(exchange) = inner.exchange() {
             for slot in &exchange.slots {
-                if slot.fence.load().is_armed() {
-                    // SAFETY: The queue pair is drained.
-                    drop(unsafe { slot.finish(inner.device()) });
+                let last = slot.fence.load();
+                if last.is_armed() {
+                    // SAFETY: The queue pair is drained and gone.
+                    drop(unsafe { slot.finish(last, inner.device()) });
                 }
             }
         }
-        // SAFETY: By the type invariant; nobody posts any more.
-        unsafe { bindings::rdma_destroy_qp(inner.pd.id().as_raw()) };
         // SAFETY: Leaked by `new`; with the queue pair, the last user of it but us is gone.
         drop(unsafe { KBox::from_raw(self.inner.as_ptr()) });
     }
@@ -392,11 +375,11 @@ impl<C: Consumer> Drop for QueuePair<C> {
 
 impl<C: Consumer> Inner<C> {
     pub(super) fn exchange(&self) -> Result<&Exchange<C>> {
-        self.exchange.as_ref().ok_or(ENOTCONN)
+        self.exchange.get().ok_or(ENOTCONN)
     }
 
     pub(super) fn follow_ups(&self) -> Result<&FollowUps<C>> {
-        self.follow_ups.as_ref().ok_or(ENOTCONN)
+        self.follow_ups.get().ok_or(ENOTCONN)
     }
 
     pub(super) fn consumer(&self) -> &C {
@@ -424,110 +407,7 @@ impl<C: Consumer> Inner<C> {
     }
 
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Acquire)
-    }
-
-    /// Posts a chain of `count` requests, all unsignalled but the last, which is signalled if it
-    /// has a tag of its own. Their entries must be reserved.
-    ///
-    /// # Safety
-    ///
-    /// `first` must head a chain of valid requests that ends with `last`; what they name must
-    /// live until they complete or the queue pair is drained.
-    pub(super) unsafe fn post_chain(
-        &self,
-        first: *mut bindings::ib_send_wr,
-        last: *mut bindings::ib_send_wr,
-        count: i32,
-        tag: Option<&Tag<C>>,
-    ) -> core::result::Result<(), PostError> {
-        let tag = tag.or_else(|| {
-            if !self.credits.signal_due() {
-                return None;
-            }
-            let next = self.next_marker.fetch_add(1, Relaxed) as usize;
-            self.markers.get(next.checked_rem(self.markers.len())?)
-        });
-        let mut taken = 0;
-        // SAFETY: The caller promises a valid request.
-        unsafe {
-            (*last).__bindgen_anon_1.wr_cqe = tag.unwrap_or(&self.plain).as_raw();
-            if let Some(tag) = tag {
-                (*last).send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED;
-                let older = self.credits.take_unsignalled();
-                tag.credits.add(older + count, Relaxed);
-                taken = older;
-            }
-        }
-        let mut bad: *const bindings::ib_send_wr = first;
-        let result = if self.is_closing() {
-            Err(ENOTCONN)
-        } else {
-            // SAFETY: The queue pair exists; the caller vouches for the requests.
-            to_result(unsafe { bindings::iser_rs_post_send(self.qp.as_ptr(), first, &mut bad) })
-        };
-        let Err(errno) = result else {
-            if tag.is_none() {
-                self.credits.posted_unsignalled(count);
-            }
-            return Ok(());
-        };
-        if let Some(tag) = tag {
-            tag.credits.add(-(taken + count), Relaxed);
-            self.credits.posted_unsignalled(taken);
-        }
-        // There was room for it, so the queue pair is of no use any more.
-        if !self.is_closing() {
-            self.consumer.failed(Failure::Post);
-        }
-        Err(PostError {
-            errno,
-            nothing_posted: core::ptr::eq(bad, first),
-        })
-    }
-
-    /// Posts one signalled request whose entries, `count` with older ones, are reserved.
-    pub(super) fn post_signalled(
-        &self,
-        request: &mut bindings::ib_send_wr,
-        count: i32,
-        tag: &Tag<C>,
-    ) -> Result {
-        let request: *mut bindings::ib_send_wr = request;
-        // SAFETY: A single request that names nothing but the tag, which is of this queue pair.
-        unsafe { self.post_chain(request, request, count, Some(tag)) }.map_err(|error| error.errno)
-    }
-
-    /// Posts a message that follows the request in slot `index`.
-    pub(super) fn post_follow_up<const N: usize>(
-        &self,
-        index: usize,
-        source: &Source,
-        follow_up: &FollowUp<N>,
-    ) -> Result {
-        let (header, tag) = self
-            .follow_ups()?
-            .next(index as u32, &follow_up.header)
-            .ok_or(EINVAL)?;
-        let mut sges = [header; MAX_SGE];
-        let room = sges.get_mut(1..self.max_send_sge).ok_or(EINVAL)?;
-        let used = source
-            .cover(follow_up.offset, follow_up.len, room)
-            .ok_or(EINVAL)?;
-        // SAFETY: All zeroes is a valid work request.
-        let mut send: bindings::ib_send_wr = unsafe { core::mem::zeroed() };
-        send.opcode = bindings::ib_wr_opcode_IB_WR_SEND;
-        send.sg_list = sges.as_mut_ptr();
-        send.num_sge = 1 + used as i32;
-        self.post_signalled(&mut send, 1, tag)
-    }
-
-    /// Ends the peer's access to a slot whose fence waits for that from now on.
-    pub(super) fn invalidate(&self, slot: &Slot<C>) {
-        if slot.post_invalidate(self).is_err() {
-            // The slot stays as it is until the queue pair is drained.
-            self.consumer.failed(Failure::Post);
-        }
+        self.closing.read_once()
     }
 
     /// # Safety

@@ -88,6 +88,7 @@ impl Region {
     ///
     /// The region must not be registered, nor read elsewhere at the same time, and the list must
     /// be mapped for the device with `mapped` entries.
+    #[inline(always)]
     pub(super) unsafe fn lay_out(&self, list: &RawList, mapped: i32) -> Result<RemoteKey> {
         let mr = self.mr.as_ptr();
         // SAFETY: By the type invariant and the caller's promise nobody else looks.
