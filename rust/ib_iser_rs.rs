@@ -3,19 +3,31 @@
 //! An iSER initiator: the iSCSI transport `iser`, which carries SCSI data by RDMA (RFC 7145).
 //!
 //! The driver is in [`iser`]. It stands on abstractions that know nothing of it and could live in
-//! the `kernel` crate: [`iscsi`], [`scsi`] and [`rdma`], with [`addr`], [`cells`], [`sg`] and
-//! [`work`] between them.
+//! the `kernel` crate: [`iscsi`], [`scsi`] and [`rdma`], with [`addr`], [`cells`], [`published`],
+//! [`series`], [`sg`] and [`work`] between them. [`count`], [`debugfs`], [`latency`] and [`trace`]
+//! are for those who look at it from outside.
 
-use kernel::prelude::*;
+// rustdoc asks how types behave in a panic, through all of the kernel's types behind pointers.
+#![recursion_limit = "512"]
+
+use kernel::{prelude::*, sync::Arc};
 
 mod addr;
 mod bindings;
 mod cells;
+mod clock;
+mod count;
+mod debugfs;
 mod iscsi;
 mod iser;
+mod latency;
+mod published;
 mod rdma;
 mod scsi;
+mod series;
 mod sg;
+mod text;
+mod trace;
 mod work;
 
 module! {
@@ -33,24 +45,38 @@ module! {
             default: 1024,
             description: "Max number of sectors in a single SCSI command, 1 to 32768 (default:1024)",
         },
+        log_limit: u32 {
+            default: 10,
+            description: "Failures of one kind logged for a portal in ten minutes, 0 for all (default:10)",
+        },
     },
 }
 
 struct IserModule {
     _registration: iscsi::registration::Registration<iser::Iser>,
+    // After the registration: connections have their directories in it.
+    _directory: debugfs::Directory<iser::Totals>,
     // After the registration: without that there are no connections that could use it.
     _work_queue: work::WorkQueue,
 }
 
 impl kernel::Module for IserModule {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        check_range("max_lun", module_parameters::max_lun.value(), u32::MAX)?;
-        check_range(
-            "max_sectors",
-            module_parameters::max_sectors.value(),
-            iser::MAX_SECTORS,
-        )?;
-        let work_queue = work::WorkQueue::new()?;
+        let max_lun = series::parameter(module_parameters::max_lun.value());
+        check_range("max_lun", max_lun, u32::MAX)?;
+        let max_sectors = series::parameter(module_parameters::max_sectors.value());
+        check_range("max_sectors", max_sectors, iser::MAX_SECTORS)?;
+        if max_sectors < iser::MIN_SECTORS {
+            let used = iser::MIN_SECTORS;
+            pr_info!("max_sectors={max_sectors} is less than disks can have, using {used}\n");
+        }
+        let parts = || {
+            let totals = Arc::new(iser::Totals, GFP_KERNEL)?;
+            let directory = debugfs::Directory::new(None, debugfs::ROOT, totals)?;
+            Ok((work::WorkQueue::new()?, directory))
+        };
+        let (work_queue, directory) =
+            parts().inspect_err(|error: &Error| pr_err!("cannot be loaded: {error:?}\n"))?;
         let registration = iscsi::registration::Registration::new(module).inspect_err(|error| {
             if *error == EEXIST {
                 pr_err!("a transport named iser is registered already; unload ib_iser first\n");
@@ -60,6 +86,7 @@ impl kernel::Module for IserModule {
         })?;
         Ok(Self {
             _registration: registration,
+            _directory: directory,
             _work_queue: work_queue,
         })
     }

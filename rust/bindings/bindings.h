@@ -19,3 +19,4 @@
 #include <scsi/scsi_transport_iscsi.h>
 
 #include "../helpers/helpers.h"
+#include "../trace/iser_rs.h"

@@ -12,6 +12,8 @@
     clippy::ptr_as_ptr,
     clippy::ref_as_ptr,
     dead_code,
+    unknown_lints,
+    unnecessary_transmutes,
     improper_ctypes,
     missing_docs,
     non_camel_case_types,
@@ -23,6 +25,16 @@
 )]
 
 // Types whose values cross to the `kernel` crate are the ones it has.
-use kernel::bindings::{device, dma_data_direction, module, net, scatterlist, workqueue_struct};
+use kernel::bindings::{
+    dentry,
+    device,
+    dma_data_direction,
+    module,
+    net,
+    scatterlist,
+    seq_file,
+    tracepoint,
+    workqueue_struct, //
+};
 
 include!(env!("IB_ISER_RS_BINDINGS"));

@@ -6,6 +6,8 @@
 #ifndef IB_ISER_RS_HELPERS_H
 #define IB_ISER_RS_HELPERS_H
 
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
 #include <scsi/libiscsi.h>
@@ -14,6 +16,7 @@
 
 /* What the device offers, as far as a consumer of fast registration needs it. */
 struct iser_rs_device_attr {
+	u32 max_cqe;
 	u32 max_qp_wr;
 	u32 max_send_sge;
 	u32 max_fast_reg_page_list_len;
@@ -31,6 +34,9 @@ struct rdma_cm_id *iser_rs_create_id(rdma_cm_event_handler handler, void *contex
 struct ib_device *iser_rs_id_device(struct rdma_cm_id *id);
 void *iser_rs_id_context(struct rdma_cm_id *id);
 struct ib_qp *iser_rs_id_qp(struct rdma_cm_id *id);
+u32 iser_rs_id_port(struct rdma_cm_id *id);
+const struct sockaddr *iser_rs_id_source(struct rdma_cm_id *id);
+u32 iser_rs_qp_number(struct ib_qp *qp);
 
 u32 iser_rs_pd_local_dma_lkey(struct ib_pd *pd);
 
@@ -38,6 +44,7 @@ int iser_rs_post_send(struct ib_qp *qp, const struct ib_send_wr *wr,
 		      const struct ib_send_wr **bad_wr);
 int iser_rs_post_recv(struct ib_qp *qp, const struct ib_recv_wr *wr);
 
+bool iser_rs_uses_virt_dma(struct ib_device *dev);
 u64 iser_rs_dma_map_single(struct ib_device *dev, void *ptr, size_t size,
 			   enum dma_data_direction dir);
 void iser_rs_dma_unmap_single(struct ib_device *dev, u64 addr, size_t size,
@@ -47,6 +54,7 @@ int iser_rs_dma_map_sg(struct ib_device *dev, struct scatterlist *sg, int nents,
 		       enum dma_data_direction dir);
 void iser_rs_dma_unmap_sg(struct ib_device *dev, struct scatterlist *sg, int nents,
 			  enum dma_data_direction dir);
+struct scatterlist *iser_rs_sg_entry(struct scatterlist *sg, u64 *addr, u32 *len);
 void iser_rs_dma_sync_for_cpu(struct ib_device *dev, u64 addr, size_t size,
 			      enum dma_data_direction dir);
 void iser_rs_dma_sync_for_device(struct ib_device *dev, u64 addr, size_t size,
@@ -69,6 +77,8 @@ struct Scsi_Host *iser_rs_session_to_host(struct iscsi_cls_session *session);
 struct iscsi_session *iser_rs_session_of_command(struct scsi_cmnd *sc);
 struct iscsi_task *iser_rs_task_of_command(struct scsi_cmnd *sc);
 struct iscsi_session *iser_rs_session_libiscsi(struct iscsi_cls_session *session);
+u32 iser_rs_session_host_number(struct iscsi_cls_session *session);
+u32 iser_rs_session_number(struct iscsi_cls_session *session);
 
 bool iser_rs_transport_exists(const char *name);
 void iser_rs_lock_forward(struct iscsi_session *session);
@@ -86,5 +96,26 @@ struct iscsi_endpoint *iser_rs_endpoint_first(void);
 struct workqueue_struct *iser_rs_alloc_workqueue(void);
 void iser_rs_destroy_workqueue(struct workqueue_struct *queue);
 
+/* A file in debugfs: what is written when it is read, and takes what is written to it. */
+struct iser_rs_file {
+	void (*show)(struct seq_file *m, const struct iser_rs_file *file);
+	void (*set)(const struct iser_rs_file *file, bool on);
+};
+
+extern struct dentry *iser_rs_debugfs_root;
+extern const unsigned int iser_rs_hz;
+struct dentry *iser_rs_debugfs_dir(const char *parent, const char *name);
+void iser_rs_debugfs_file(struct dentry *dir, const char *name, const struct iser_rs_file *file);
+void iser_rs_debugfs_remove(struct dentry *dir);
+
+/* How the target's access to a command's data ends, in a tracepoint. */
+enum iser_rs_invalidated {
+	ISER_RS_NOT_REGISTERED,
+	ISER_RS_REMOTELY,
+	ISER_RS_LOCALLY,
+};
+
+bool iser_rs_latency_on(void);
+void iser_rs_latency_set(bool on);
 
 #endif

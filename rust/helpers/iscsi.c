@@ -28,6 +28,16 @@ struct iscsi_session *iser_rs_session_libiscsi(struct iscsi_cls_session *session
 	return session->dd_data;
 }
 
+u32 iser_rs_session_host_number(struct iscsi_cls_session *session)
+{
+	return iscsi_session_to_shost(session)->host_no;
+}
+
+u32 iser_rs_session_number(struct iscsi_cls_session *session)
+{
+	return session->sid;
+}
+
 void iser_rs_lock_forward(struct iscsi_session *session)
 {
 	spin_lock_bh(&session->frwd_lock);

@@ -7,7 +7,7 @@ void iser_rs_host_set(struct Scsi_Host *shost, struct scsi_transport_template *t
 {
 	shost->transportt = tt;
 	shost->can_queue = limits->can_queue;
-	shost->cmd_per_lun = limits->cmd_per_lun;
+	shost->cmd_per_lun = min(limits->cmd_per_lun, limits->can_queue);
 	shost->max_lun = limits->max_lun;
 	shost->max_id = 0;
 	shost->max_channel = 0;

@@ -2,23 +2,21 @@
 
 //! Connections.
 
-use core::{marker::PhantomData, ptr::NonNull};
+use core::ptr::NonNull;
 use kernel::{
-    error::{from_result, to_result},
-    ffi::{c_char, c_int},
+    ffi::c_int,
     prelude::*,
     sync::{Arc, ArcBorrow},
     types::ForeignOwnable, //
 };
 
 use super::{
-    endpoint::EndpointOps,
-    parameter::{ConnectionError, Parameter, ParameterAction},
+    parameter::ConnectionError,
     session,
     task::{TaskReference, HEADER_LEN},
     transport::Transport,
 };
-use crate::{bindings, cells::Cells};
+use crate::{bindings, cells::Cells, series::ENOTCONN};
 
 /// What the commands of a host may look like in memory.
 pub(crate) struct HostMemory {
@@ -26,6 +24,30 @@ pub(crate) struct HostMemory {
     pub(crate) sg_tablesize: u32,
     /// Inner entries begin and end at a boundary.
     pub(crate) has_boundary: bool,
+}
+
+/// The numbers by which user space knows a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Ids {
+    /// Of the host: `/sys/class/scsi_host/host<N>`.
+    pub(crate) host: u32,
+    /// Of the session: `/sys/class/iscsi_session/session<N>`.
+    pub(crate) session: u32,
+    /// Of the connection in its session.
+    pub(crate) connection: u32,
+}
+
+/// What was negotiated at login; before that, what is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Negotiated {
+    /// A command may bring data with it.
+    pub(crate) immediate_data: bool,
+    /// The target wants to ask for all other data.
+    pub(crate) initial_r2t: bool,
+    /// Most bytes of a command that are sent unasked.
+    pub(crate) first_burst: u32,
+    /// Most bytes of data in a PDU to the target.
+    pub(crate) max_data_segment: u32,
 }
 
 /// A connection, held by a reference to its class device.
@@ -47,17 +69,17 @@ impl Connection {
     /// # Safety
     ///
     /// `conn` must be valid.
-    unsafe fn new(conn: NonNull<bindings::iscsi_conn>) -> Self {
+    pub(super) unsafe fn new(conn: NonNull<bindings::iscsi_conn>) -> Self {
         // SAFETY: As the caller promises.
         unsafe { bindings::iscsi_get_conn((*conn.as_ptr()).cls_conn) };
         Self { conn }
     }
 
-    fn raw(&self) -> *mut bindings::iscsi_conn {
+    pub(super) fn raw(&self) -> *mut bindings::iscsi_conn {
         self.conn.as_ptr()
     }
 
-    fn session(&self) -> *mut bindings::iscsi_session {
+    pub(super) fn session(&self) -> *mut bindings::iscsi_session {
         // SAFETY: By the type invariant.
         unsafe { (*self.raw()).session }
     }
@@ -95,37 +117,53 @@ impl Connection {
         unsafe { (*self.session()).discovery_sess != 0 }
     }
 
-    /// The target's name; empty as long as it is not known. Only while parameters cannot be set.
-    pub(super) fn target_name_raw(&self) -> &[u8] {
-        // SAFETY: By the type invariant; the name is a string or null.
+    /// The numbers by which user space knows it.
+    pub(crate) fn ids(&self) -> Ids {
+        // SAFETY: By the type invariant; the numbers never change.
         unsafe {
-            let name = (*self.session()).targetname;
-            if name.is_null() {
-                &[]
-            } else {
-                CStr::from_char_ptr(name).to_bytes()
+            let session = (*self.session()).cls_session;
+            Ids {
+                host: bindings::iser_rs_session_host_number(session),
+                session: bindings::iser_rs_session_number(session),
+                connection: (*self.raw()).id as u32,
             }
         }
     }
 
-    /// A copy of the target's name. To be called from [`Transport::start`].
-    pub(crate) fn target_name(&self) -> Result<KVec<u8>> {
-        let mut name = KVec::new();
-        name.extend_from_slice(self.target_name_raw(), GFP_KERNEL)?;
-        Ok(name)
+    /// The tag by which the target knows task `index`; [`Self::task_index`] is the way back.
+    pub(crate) fn tag(&self, index: usize) -> u32 {
+        index as u32 & bindings::ISCSI_ITT_MASK | self.age() << bindings::ISCSI_AGE_SHIFT
+    }
+
+    fn age(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe {
+            (&raw const (*self.session()).age).read_volatile() as u32 & bindings::ISCSI_AGE_MASK
+        }
+    }
+
+    /// What was negotiated.
+    pub(crate) fn negotiated(&self) -> Negotiated {
+        // SAFETY: By the type invariant; whatever is read is valid, if perhaps about to change.
+        unsafe {
+            let (session, conn) = (self.session(), self.raw());
+            Negotiated {
+                immediate_data: (&raw const (*session).imm_data_en).read_volatile() != 0,
+                initial_r2t: (&raw const (*session).initial_r2t_en).read_volatile() != 0,
+                first_burst: (&raw const (*session).first_burst).read_volatile(),
+                max_data_segment: (&raw const (*conn).max_xmit_dlength).read_volatile(),
+            }
+        }
     }
 
     /// If the target takes data that it has not asked for: most bytes of a command that are sent
     /// so, and most bytes in one PDU. To be called from [`Transport::start`].
     pub(crate) fn unsolicited_limits(&self) -> Option<(usize, usize)> {
-        // SAFETY: By the type invariant.
-        unsafe {
-            let session = &*self.session();
-            (session.initial_r2t_en == 0).then_some((
-                session.first_burst as usize,
-                (*self.raw()).max_xmit_dlength as usize,
-            ))
-        }
+        let negotiated = self.negotiated();
+        (!negotiated.initial_r2t).then_some((
+            negotiated.first_burst as usize,
+            negotiated.max_data_segment as usize,
+        ))
     }
 
     /// The connection is broken. Not with libiscsi's locks held; else in any context.
@@ -150,6 +188,10 @@ impl Connection {
         // reference is given back under the lock that this demands.
         let error = unsafe {
             bindings::iser_rs_lock_back(session);
+            let acknowledged = (*self.raw()).exp_statsn;
+            if let Some(task) = &task {
+                task.forget_residual();
+            }
             let error = bindings::__iscsi_complete_pdu(
                 self.raw(),
                 header.as_ptr().cast_mut().cast(),
@@ -157,6 +199,11 @@ impl Connection {
                 data.len() as c_int,
             );
             if let Some(task) = task {
+                // Others may have been acknowledged while this one was fenced off.
+                let now = &raw mut (*self.raw()).exp_statsn;
+                if (now.read().wrapping_sub(acknowledged) as i32) < 0 {
+                    now.write(acknowledged);
+                }
                 bindings::__iscsi_put_task(task.into_raw());
             }
             bindings::iser_rs_unlock_back(session);
@@ -170,15 +217,36 @@ impl Connection {
         }
     }
 
+    /// Hands in the response to a login or text request. Softirq, without libiscsi's locks.
+    ///
+    /// User space may answer it with the next request at once, for which libiscsi has the same
+    /// task; but it hands the response out before it frees the task, and would refuse the request.
+    /// So who sends waits until both are done.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::complete`].
+    pub(crate) fn complete_negotiation(
+        &self,
+        header: &[u8; HEADER_LEN],
+        data: &[u8],
+    ) -> core::result::Result<(), u32> {
+        // SAFETY: By the type invariant. The forward lock is the outer one, and for these responses
+        // libiscsi does not take it itself.
+        unsafe { bindings::iser_rs_lock_forward(self.session()) };
+        let result = self.complete(header, data, None);
+        // SAFETY: By the type invariant; taken above.
+        unsafe { bindings::iser_rs_unlock_forward(self.session()) };
+        result
+    }
+
     /// The index of the task that a tag from the target names, if it is one of this session's.
     pub(crate) fn task_index(&self, itt: u32) -> Option<usize> {
         const INDEX: u32 = bindings::ISCSI_ITT_MASK;
         const AGE: u32 = bindings::ISCSI_AGE_MASK << bindings::ISCSI_AGE_SHIFT;
-        // SAFETY: By the type invariant.
-        let age = unsafe { (*self.session()).age } as u32;
         let index = (itt & INDEX) as usize;
         (itt & !(INDEX | AGE) == 0
-            && (itt & AGE) >> bindings::ISCSI_AGE_SHIFT == age
+            && (itt & AGE) >> bindings::ISCSI_AGE_SHIFT == self.age()
             && index < self.tasks())
         .then_some(index)
     }
@@ -203,206 +271,4 @@ pub(super) unsafe fn endpoint_locked<'a, T: Transport>(
     let endpoint = unsafe { (*conn).dd_data };
     // SAFETY: From `into_foreign` in `bind`; taken back under the lock.
     (!endpoint.is_null()).then(|| unsafe { Arc::<T::Endpoint>::borrow(endpoint) })
-}
-
-/// The callbacks of a transport that deal with connections.
-///
-/// The `dd_data` of a connection is null, or a reference to the endpoint it is bound to.
-pub(super) struct ConnectionOps<T>(PhantomData<T>);
-
-impl<T: Transport> ConnectionOps<T> {
-    /// # Safety
-    ///
-    /// `cls_conn` must be a connection of this transport.
-    unsafe fn raw(cls_conn: *mut bindings::iscsi_cls_conn) -> *mut bindings::iscsi_conn {
-        // SAFETY: As the caller promises; libiscsi has put it there.
-        unsafe { (*cls_conn).dd_data.cast() }
-    }
-
-    /// Puts `endpoint` into `dd_data` and returns what was there.
-    ///
-    /// # Safety
-    ///
-    /// `conn` must be a connection of this transport.
-    unsafe fn replace(
-        conn: *mut bindings::iscsi_conn,
-        endpoint: Option<Arc<T::Endpoint>>,
-    ) -> Option<Arc<T::Endpoint>> {
-        let new = endpoint.map_or(core::ptr::null_mut(), Arc::into_foreign);
-        // SAFETY: As the caller promises; the lock is that of `endpoint_locked`.
-        unsafe {
-            bindings::iser_rs_lock_forward((*conn).session);
-            let old = core::mem::replace(&mut (*conn).dd_data, new);
-            bindings::iser_rs_unlock_forward((*conn).session);
-            Arc::try_from_foreign(old)
-        }
-    }
-
-    /// Ends the endpoint's connection, and unbinds it after that, so that nobody finds it unbound
-    /// but not ended.
-    ///
-    /// # Safety
-    ///
-    /// `conn` must be a connection of this transport.
-    unsafe fn disconnect(conn: *mut bindings::iscsi_conn) {
-        // SAFETY: As the caller promises.
-        unsafe {
-            bindings::iser_rs_lock_forward((*conn).session);
-            let endpoint: Option<Arc<T::Endpoint>> = endpoint_locked::<T>(conn).map(Arc::from);
-            bindings::iser_rs_unlock_forward((*conn).session);
-            if let Some(endpoint) = endpoint {
-                T::disconnect(endpoint.as_arc_borrow());
-                drop(Self::replace(conn, None));
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, with a session of this transport.
-    pub(super) unsafe extern "C" fn create(
-        session: *mut bindings::iscsi_cls_session,
-        index: u32,
-    ) -> *mut bindings::iscsi_cls_conn {
-        // SAFETY: As required of the caller.
-        unsafe {
-            let cls_conn = bindings::iscsi_conn_setup(session, 0, index);
-            if !cls_conn.is_null() {
-                // What user space negotiates is about the login phase alone.
-                (*Self::raw(cls_conn)).max_recv_dlength = T::MAX_RECV_DATA_SEGMENT_LENGTH;
-            }
-            cls_conn
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, with a session and a connection of this transport.
-    pub(super) unsafe extern "C" fn bind(
-        session: *mut bindings::iscsi_cls_session,
-        cls_conn: *mut bindings::iscsi_cls_conn,
-        handle: u64,
-        is_leading: c_int,
-    ) -> c_int {
-        from_result(|| {
-            // SAFETY: As required of the caller.
-            let conn = NonNull::new(unsafe { Self::raw(cls_conn) }).ok_or(EINVAL)?;
-            // SAFETY: As required of the caller.
-            if unsafe { !(*conn.as_ptr()).dd_data.is_null() } {
-                return Err(EBUSY);
-            }
-            // SAFETY: Any handle may be looked up.
-            let ep = unsafe { bindings::iscsi_lookup_endpoint(handle) };
-            if ep.is_null() {
-                return Err(EINVAL);
-            }
-            // SAFETY: The endpoint was just found, the connection is valid.
-            let result = unsafe {
-                EndpointOps::<T>::get(ep)
-                    .ok_or(ENOTCONN)
-                    .and_then(|endpoint| {
-                        T::bind(endpoint.as_arc_borrow(), Connection::new(conn))?;
-                        Ok(endpoint)
-                    })
-            };
-            // SAFETY: From the look-up above.
-            unsafe { bindings::iscsi_put_endpoint(ep) };
-            // SAFETY: As required of the caller.
-            unsafe {
-                drop(Self::replace(conn.as_ptr(), Some(result?)));
-                to_result(bindings::iscsi_conn_bind(session, cls_conn, is_leading))?;
-            }
-            Ok(0)
-        })
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, with a connection of this transport.
-    pub(super) unsafe extern "C" fn start(cls_conn: *mut bindings::iscsi_cls_conn) -> c_int {
-        from_result(|| {
-            // SAFETY: As required of the caller. The class lets nobody stop it meanwhile.
-            unsafe {
-                let conn = NonNull::new(Self::raw(cls_conn)).ok_or(EINVAL)?;
-                let endpoint = (*conn.as_ptr()).dd_data;
-                if endpoint.is_null() {
-                    return Err(ENOTCONN);
-                }
-                T::start(Arc::<T::Endpoint>::borrow(endpoint), &Connection::new(conn))?;
-                to_result(bindings::iscsi_conn_start(cls_conn))?;
-            }
-            Ok(0)
-        })
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, with a connection of this transport.
-    pub(super) unsafe extern "C" fn stop(cls_conn: *mut bindings::iscsi_cls_conn, flag: c_int) {
-        // SAFETY: As required of the caller.
-        unsafe {
-            // The class has done that before, unless user space has gone astray.
-            Self::disconnect(Self::raw(cls_conn));
-            bindings::iscsi_conn_stop(cls_conn, flag);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, once, with a connection of this transport.
-    pub(super) unsafe extern "C" fn destroy(cls_conn: *mut bindings::iscsi_cls_conn) {
-        // SAFETY: As required of the caller.
-        unsafe {
-            Self::disconnect(Self::raw(cls_conn));
-            bindings::iscsi_conn_teardown(cls_conn);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, with a connection of this transport and a string.
-    pub(super) unsafe extern "C" fn set_parameter(
-        cls_conn: *mut bindings::iscsi_cls_conn,
-        parameter: bindings::iscsi_param,
-        value: *mut c_char,
-        len: c_int,
-    ) -> c_int {
-        let action = Parameter::from_raw(parameter).map_or(ParameterAction::Keep, |parameter| {
-            // SAFETY: As required of the caller.
-            let value = unsafe { CStr::from_char_ptr(value) };
-            T::set_parameter(parameter, value.to_bytes())
-        });
-        match action {
-            // SAFETY: As required of the caller.
-            ParameterAction::Keep => unsafe {
-                bindings::iscsi_set_param(cls_conn, parameter, value, len)
-            },
-            ParameterAction::Ignore => 0,
-            ParameterAction::Refuse => EPROTO.to_errno(),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the transport class, with a connection of this transport.
-    pub(super) unsafe extern "C" fn statistics(
-        cls_conn: *mut bindings::iscsi_cls_conn,
-        stats: *mut bindings::iscsi_stats,
-    ) {
-        // SAFETY: As required of the caller.
-        unsafe {
-            let conn = &*Self::raw(cls_conn);
-            let stats = &mut *stats;
-            stats.txdata_octets = conn.txdata_octets;
-            stats.rxdata_octets = conn.rxdata_octets;
-            stats.scsicmd_pdus = conn.scsicmd_pdus_cnt;
-            stats.dataout_pdus = conn.dataout_pdus_cnt;
-            stats.scsirsp_pdus = conn.scsirsp_pdus_cnt;
-            stats.datain_pdus = conn.datain_pdus_cnt;
-            stats.r2t_pdus = conn.r2t_pdus_cnt;
-            stats.tmfcmd_pdus = conn.tmfcmd_pdus_cnt;
-            stats.tmfrsp_pdus = conn.tmfrsp_pdus_cnt as u32;
-            stats.custom_length = 0;
-        }
-    }
 }

@@ -11,7 +11,7 @@ use kernel::{
 };
 
 use super::transport::Transport;
-use crate::{addr::SockAddr, bindings};
+use crate::{addr::SockAddr, bindings, series::ENOTCONN};
 
 /// The callbacks of a transport that deal with endpoints.
 ///
@@ -59,6 +59,7 @@ impl<T: Transport> EndpointOps<T> {
         // SAFETY: May be called at any time.
         let ep = unsafe { bindings::iser_rs_create_endpoint() };
         if ep.is_null() {
+            pr_err!("{address}: cannot connect, no memory\n");
             return Err(ENOMEM);
         }
         match T::connect(address, non_blocking) {

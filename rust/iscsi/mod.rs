@@ -9,6 +9,8 @@
 //! [`include/scsi/scsi_transport_iscsi.h`](srctree/include/scsi/scsi_transport_iscsi.h)
 
 pub(crate) mod connection;
+mod connection_ops;
+mod deferred;
 pub(crate) mod endpoint;
 pub(crate) mod error_handler;
 pub(crate) mod globals;

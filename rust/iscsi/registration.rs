@@ -6,7 +6,8 @@ use core::marker::PhantomData;
 use kernel::{ffi::c_int, prelude::*};
 
 use super::{
-    connection::ConnectionOps,
+    connection_ops::ConnectionOps,
+    deferred,
     endpoint::EndpointOps,
     error_handler::ErrorHandler,
     parameter::{HostParameter, Parameter},
@@ -155,5 +156,6 @@ impl<T: Transport> Drop for Registration<T> {
         // SAFETY: Just unregistered.
         unsafe { EndpointOps::<T>::end_all() };
         T::globals().clear();
+        deferred::wait_for_tails();
     }
 }

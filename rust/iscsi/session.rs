@@ -3,7 +3,12 @@
 //! Sessions, each on a SCSI host of its own.
 
 use core::{marker::PhantomData, ptr::NonNull};
-use kernel::{device::Device, error::to_result, prelude::*, sync::Arc};
+use kernel::{
+    device::Device,
+    error::to_result,
+    prelude::*,
+    sync::{Arc, ArcBorrow}, //
+};
 
 use super::{endpoint::EndpointOps, transport::Transport};
 use crate::{bindings, cells::Cells, scsi::host::Limits};
@@ -64,13 +69,13 @@ impl<T: Transport> NewSession<'_, T> {
     ///
     /// `host` must be added, and without a session.
     unsafe fn create_on(self, host: *mut bindings::Scsi_Host, limits: &Limits) -> Result<Session> {
-        // SAFETY: The host and the transport are valid. The session's own data is one pointer.
+        // SAFETY: The host and the transport are valid.
         let session = unsafe {
             bindings::iscsi_session_setup(
                 T::globals().transport(),
                 host,
                 limits.can_queue as u16,
-                core::mem::size_of::<*const Cells>() as i32,
+                core::mem::size_of::<Own<T>>() as i32,
                 0,
                 self.initial_cmdsn,
                 0,
@@ -82,8 +87,14 @@ impl<T: Transport> NewSession<'_, T> {
             let tasks = (*libiscsi(session.as_ptr())).cmds_max as usize;
             let cell = (T::HEADER_PREFIX + core::mem::size_of::<bindings::iscsi_hdr>())
                 .next_power_of_two();
-            match Cells::new(tasks, cell).and_then(|cells| Ok(Arc::new(cells, GFP_KERNEL)?)) {
-                Ok(headers) => *headers_slot(session.as_ptr()) = Arc::into_raw(headers),
+            let headers =
+                Cells::new(tasks, cell).and_then(|cells| Ok(Arc::new(cells, GFP_KERNEL)?));
+            match headers.and_then(|headers| Ok((headers, T::session_data()?))) {
+                Ok((headers, data)) => {
+                    let own = own::<T>(session.as_ptr());
+                    (*own).headers = Arc::into_raw(headers);
+                    (*own).data = Arc::into_raw(data);
+                }
                 Err(error) => {
                     bindings::iscsi_session_teardown(session.as_ptr());
                     return Err(error);
@@ -106,14 +117,33 @@ pub(super) unsafe fn libiscsi(
     unsafe { bindings::iser_rs_session_libiscsi(session) }
 }
 
-/// Where a session keeps its headers: from `Arc::into_raw`, null while it is being made.
+/// What a session of `T` has in its memory: from `Arc::into_raw`, null while it is being made.
+#[repr(C)]
+struct Own<T: Transport> {
+    /// First, as [`headers`] finds it without knowing the rest.
+    headers: *const Cells,
+    data: *const T::SessionData,
+}
+
+/// # Safety
+///
+/// `session` must be one that [`NewSession::create`] makes or has made, for `T`.
+unsafe fn own<T: Transport>(session: *mut bindings::iscsi_cls_session) -> *mut Own<T> {
+    // SAFETY: As the caller promises.
+    unsafe { (*libiscsi(session)).dd_data.cast() }
+}
+
+/// What the transport keeps of a session.
 ///
 /// # Safety
 ///
-/// `session` must be one that [`NewSession::create`] makes or has made.
-unsafe fn headers_slot(session: *mut bindings::iscsi_cls_session) -> *mut *const Cells {
-    // SAFETY: As the caller promises.
-    unsafe { (*libiscsi(session)).dd_data.cast() }
+/// `session` must be one that [`NewSession::create`] has made for `T`, and not be destroyed during
+/// the call.
+pub(super) unsafe fn data<T: Transport>(
+    session: *mut bindings::iscsi_cls_session,
+) -> Arc<T::SessionData> {
+    // SAFETY: As the caller promises; the session keeps the `Arc` that this address is of.
+    unsafe { ArcBorrow::from_raw((*own::<T>(session)).data) }.into()
 }
 
 /// The headers of a session's tasks.
@@ -166,11 +196,16 @@ impl<T: Transport> SessionOps<T> {
         // headers can go after them.
         unsafe {
             let host = bindings::iser_rs_session_to_host(session);
-            let headers = *headers_slot(session);
-            bindings::iscsi_session_teardown(session);
+            bindings::iscsi_session_remove(session);
             bindings::iscsi_host_remove(host, false);
-            bindings::iscsi_host_free(host);
+            // A connection that somebody still holds must not find them.
+            let Own { headers, data } = own::<T>(session).read();
+            (*own::<T>(session)).headers = core::ptr::null();
             drop(Arc::from_raw(headers));
+            drop(Arc::from_raw(data));
+            // With the session goes its hold on the module, so this comes last.
+            bindings::iscsi_session_free(session);
+            bindings::iscsi_host_free(host);
         }
     }
 }

@@ -2,18 +2,18 @@
 
 //! Tasks: what libiscsi wants to have transmitted.
 
-use core::{marker::PhantomData, ptr::NonNull};
+use core::{cell::Cell, marker::PhantomData, ptr::NonNull};
 use kernel::{
-    error::Error,
     ffi::c_int,
     prelude::*,
     sync::ArcBorrow, //
 };
 
-use super::{connection, session, transport::Transport};
+use super::{connection, deferred::Deferred, session, transport::Transport};
 use crate::{
     bindings,
     scsi::command::Command,
+    series::ENOTCONN,
     sg::{ListOwner, RawList},
 };
 
@@ -24,7 +24,8 @@ pub(crate) const HEADER_LEN: usize = core::mem::size_of::<bindings::iscsi_hdr>()
 pub(crate) struct Task<'a> {
     task: NonNull<bindings::iscsi_task>,
     prefix: usize,
-    _phantom: PhantomData<&'a ()>,
+    /// The reference that libiscsi leaves to the transport has been taken.
+    taken: &'a Cell<bool>,
 }
 
 impl Task<'_> {
@@ -36,6 +37,12 @@ impl Task<'_> {
     /// Index of the task in its session, below the number of tasks.
     pub(crate) fn index(&self) -> usize {
         self.raw().itt as usize
+    }
+
+    /// The tag by which the target knows it.
+    pub(crate) fn itt(&self) -> u32 {
+        // SAFETY: The task has a header.
+        unsafe { (&raw const (*self.raw().hdr).itt).read_unaligned() }
     }
 
     /// The PDU's header.
@@ -61,11 +68,7 @@ impl Task<'_> {
 
     /// No response will come, so the task is to be given back when it has been sent.
     pub(crate) fn is_unanswered(&self) -> bool {
-        self.command().is_none() && {
-            // SAFETY: The task has a header.
-            let itt = unsafe { (&raw const (*self.raw().hdr).itt).read_unaligned() };
-            itt == u32::MAX
-        }
+        self.command().is_none() && self.itt() == u32::MAX
     }
 
     /// Bytes of data to go with the command.
@@ -124,9 +127,13 @@ impl Task<'_> {
 
     /// The reference that libiscsi leaves to the transport with an unanswered task.
     ///
-    /// Whatever becomes of it, the transport must tell libiscsi that it was transmitted.
+    /// Whatever becomes of it then, to libiscsi it was transmitted.
     pub(crate) fn into_unanswered(self) -> Option<TaskReference> {
-        self.is_unanswered().then_some(TaskReference(self.task))
+        self.is_unanswered().then(|| {
+            self.taken.set(true);
+            // INVARIANT: libiscsi does not give it back, as it is told of no error.
+            TaskReference(self.task)
+        })
     }
 }
 
@@ -141,6 +148,18 @@ pub(crate) struct TaskReference(NonNull<bindings::iscsi_task>);
 unsafe impl Send for TaskReference {}
 
 impl TaskReference {
+    /// Lets the response alone say what is left over: an error handler that has ended the command
+    /// before, but could not give it back yet, has set that all is.
+    ///
+    /// # Safety
+    ///
+    /// The task must be of a SCSI command, and the session's back lock be held.
+    pub(super) unsafe fn forget_residual(&self) {
+        // SAFETY: By the type invariant the task is there, and a command stays with it; its
+        // result is changed under the lock.
+        unsafe { (*(*self.0.as_ptr()).sc).resid_len = 0 };
+    }
+
     pub(super) fn into_raw(self) -> *mut bindings::iscsi_task {
         core::mem::ManuallyDrop::new(self).0.as_ptr()
     }
@@ -206,17 +225,36 @@ impl<T: Transport> TaskOps<T> {
     /// Called by libiscsi, under the session's forward lock, with a task of this transport.
     pub(super) unsafe extern "C" fn transmit(task: *mut bindings::iscsi_task) -> c_int {
         // SAFETY: As required of the caller.
+        unsafe {
+            if Deferred::<T>::accept(task) {
+                return 0;
+            }
+            Self::transmit_now(task)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Self::transmit`].
+    #[inline]
+    pub(super) unsafe fn transmit_now(task: *mut bindings::iscsi_task) -> c_int {
+        // SAFETY: As required of the caller.
         let endpoint: Option<ArcBorrow<'_, T::Endpoint>> =
             unsafe { connection::endpoint_locked::<T>((*task).conn) };
         let Some((endpoint, task)) = endpoint.zip(NonNull::new(task)) else {
             return ENOTCONN.to_errno();
         };
+        let taken = Cell::new(false);
         let task = Task {
             task,
             prefix: T::HEADER_PREFIX,
-            _phantom: PhantomData,
+            taken: &taken,
         };
-        T::transmit(endpoint, task).map_or_else(Error::to_errno, |()| 0)
+        match T::transmit(endpoint, task) {
+            // libiscsi would give the reference back once more.
+            Err(error) if !taken.get() => error.to_errno(),
+            _ => 0,
+        }
     }
 
     /// Nothing: who holds data of the task for a peer holds the task.

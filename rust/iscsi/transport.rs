@@ -9,6 +9,7 @@ use kernel::{
 
 use super::{
     connection::Connection,
+    error_handler::Step,
     globals::Globals,
     parameter::{HostParameter, Parameter, ParameterAction},
     session::{NewSession, Session},
@@ -40,6 +41,12 @@ pub(crate) trait Transport: Sized + 'static {
     /// A connection to a portal.
     type Endpoint: Send + Sync + 'static;
 
+    /// What is kept of a session over all its connections.
+    type SessionData: Send + Sync + 'static;
+
+    /// The data of a new session. May sleep.
+    fn session_data() -> Result<Arc<Self::SessionData>>;
+
     /// Where the registration of this transport is found: a `static`.
     fn globals() -> &'static Globals;
 
@@ -62,7 +69,14 @@ pub(crate) trait Transport: Sized + 'static {
     ) -> Result<Session>;
 
     /// Makes ready to transmit tasks of `connection` over the endpoint. May sleep.
-    fn bind(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: Connection) -> Result;
+    fn bind(
+        endpoint: ArcBorrow<'_, Self::Endpoint>,
+        connection: Connection,
+        session: Arc<Self::SessionData>,
+    ) -> Result;
+
+    /// The session is for the target of this name. May sleep.
+    fn named(endpoint: ArcBorrow<'_, Self::Endpoint>, target: &[u8]);
 
     /// The login is done and all parameters are known. May sleep.
     fn start(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: &Connection) -> Result;
@@ -75,6 +89,10 @@ pub(crate) trait Transport: Sized + 'static {
     /// A SCSI command is tried again later.
     fn transmit(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
 
+    /// A login or text request whose transmission had been put off could not be transmitted. The
+    /// end of the connection is all that can tell. Called under the session's forward lock.
+    fn not_transmitted(endpoint: ArcBorrow<'_, Self::Endpoint>, error: Error);
+
     /// Whether the response of task `index` has come, and the task is about to be given back.
     fn is_finishing(endpoint: ArcBorrow<'_, Self::Endpoint>, index: usize) -> bool;
 
@@ -85,8 +103,15 @@ pub(crate) trait Transport: Sized + 'static {
     /// gives them back. Called by error handlers; may sleep.
     fn fence(endpoint: ArcBorrow<'_, Self::Endpoint>, abandoned: impl Fn(usize) -> bool);
 
-    /// What to do with a parameter that user space sets to `value`.
-    fn set_parameter(parameter: Parameter, value: &[u8]) -> ParameterAction;
+    /// An error handler has got to `step`. May sleep.
+    fn error_handling(endpoint: ArcBorrow<'_, Self::Endpoint>, step: Step);
+
+    /// What to do with a parameter of a connection that user space sets to `value`. May sleep.
+    fn set_parameter(
+        endpoint: Option<ArcBorrow<'_, Self::Endpoint>>,
+        parameter: Parameter,
+        value: &[u8],
+    ) -> ParameterAction;
 
     /// Whether user space can see a parameter.
     fn shows(parameter: Parameter) -> bool;

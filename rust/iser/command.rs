@@ -9,21 +9,29 @@
 use kernel::prelude::*;
 
 use super::{
+    observed::Observed,
     queue::Queue,
     wire::{ControlHeader, RemoteBuffer, BHS_LEN, HEADERS_LEN, ISER_HEADER_LEN},
 };
 use crate::{
     iscsi::task::Task,
+    latency,
     rdma::{
+        post::FollowUp, //
         qp::QueuePair,
         region::Access,
-        slot::FollowUp, //
     },
+    series::ENOTCONN,
     sg::Direction,
+    trace, //
 };
 
 /// Sends a SCSI command. Softirq or not, under the session's forward lock.
-pub(super) fn send(queue_pair: &QueuePair<Queue>, mut task: Task<'_>) -> Result {
+pub(super) fn send(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    mut task: Task<'_>,
+) -> Result {
     let command = task.command().ok_or(EINVAL)?;
     let (direction, len) = (command.direction(), command.data_len());
     // libiscsi leaves what a task had to send before, where there is nothing to send now.
@@ -61,8 +69,49 @@ pub(super) fn send(queue_pair: &QueuePair<Queue>, mut task: Task<'_>) -> Result 
     task.set_prefix(&header.encode());
 
     let segment = task.max_data_segment().max(1);
-    let data_outs = (0..unsolicited.div_ceil(segment)).map(|_| next_data_out(&mut task));
-    transfer.post(immediate, data_outs, true)
+    // Most commands have none, and a division takes long.
+    let pdus = match unsolicited {
+        0 => 0,
+        _ => unsolicited.div_ceil(segment),
+    };
+    let stag = header.read.or(header.write).map(|buffer| buffer.stag);
+    trace::tell!(command_posted, {
+        let command = trace::Command {
+            itt: task.itt(),
+            write: direction == Some(Direction::ToDevice),
+            bytes: len,
+            segments: transfer.segments(),
+            immediate,
+            unsolicited,
+            stag,
+        };
+        (observed.who(), command)
+    });
+    transfer.stamp(latency::begin());
+    let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
+    transfer.post(immediate, data_outs, true)?;
+
+    let sent = &observed.sent;
+    match direction {
+        None => sent.commands_none.add(1),
+        Some(Direction::FromDevice) => {
+            sent.commands_read.add(1);
+            sent.bytes_read.add(len as u64);
+        }
+        Some(Direction::ToDevice) => {
+            sent.commands_write.add(1);
+            sent.bytes_write.add(len as u64);
+        }
+    }
+    if stag.is_some() {
+        sent.registered_commands.add(1);
+    }
+    if immediate > 0 {
+        sent.immediate_commands.add(1);
+        sent.immediate_bytes.add(immediate as u64);
+    }
+    sent.unsolicited_pdus.add(pdus as u64);
+    Ok(())
 }
 
 /// The next Data-Out PDU of a command (RFC 7145 section 7.3.5).

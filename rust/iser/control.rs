@@ -7,15 +7,17 @@ use kernel::prelude::*;
 use super::{
     connection::Connection,
     queue::{Queue, FULL_FEATURE_RING},
+    traced,
     wire::{is_logout_request, login_request_enters_full_feature, ControlHeader, HEADERS_LEN},
 };
 use crate::{
     iscsi::task::Task,
     rdma::{
+        post::FollowUp,
         qp::{Failure, QueuePair},
-        slot::FollowUp,
     },
     sg::Direction,
+    trace, //
 };
 
 /// Sends a PDU that is not a SCSI command. Under the session's forward lock.
@@ -25,10 +27,16 @@ pub(super) fn send(
     mut task: Task<'_>,
 ) -> Result {
     task.set_prefix(&ControlHeader::default().encode());
+    let observed = &connection.observed;
+    observed.sent.control_pdus_sent.add(1);
     if task.is_unanswered() {
         send_unanswered(queue_pair, task);
         return Ok(());
     }
+    trace::tell!(
+        login,
+        traced::login(&task.header()).map(|login| (observed.who(), login))
+    );
     if is_logout_request(&task.header()) {
         connection.expect_end();
     }

@@ -12,14 +12,19 @@ use kernel::{
 
 use super::{
     connection::Connection,
+    log,
+    observed::History,
+    reason::Cause,
     wire::{Capabilities, FFP_PAYLOAD_LEN, HEADERS_LEN, LOGIN_PAYLOAD_LEN},
 };
 use crate::{
     iscsi::{self, parameter::ConnectionError},
+    published::ReadOnce,
     rdma::{
         exchange::{Exchange, FollowUps, Sizes},
         qp::{Capacity, Failure},
     },
+    series::EOPNOTSUPP,
 };
 
 /// Tasks of a session, at the least what libiscsi can work with, and at the most.
@@ -70,7 +75,7 @@ impl Queue {
 
     /// Whether the target may invalidate keys.
     pub(super) fn allows_remote_invalidation(&self) -> bool {
-        self.remote_invalidation.load(Relaxed)
+        self.remote_invalidation.read_once()
     }
 
     /// Enters the full feature phase; returns whether that is new.
@@ -80,7 +85,7 @@ impl Queue {
 
     /// Whether the full feature phase has been entered.
     pub(super) fn is_full_feature(&self) -> bool {
-        self.full_feature.load(Relaxed)
+        self.full_feature.read_once()
     }
 
     /// Fails the connection for what the device reports.
@@ -89,30 +94,44 @@ impl Queue {
         let error = ConnectionError::ConnFailed;
         match failure {
             Failure::Completion(status) if status.is_flush() => {
-                connection.fail(error, fmt!("it was ended by the target or the network"));
+                let text = fmt!("it was ended by the target or the network");
+                connection.fail(error, Cause::Ended, text);
             }
             Failure::Completion(status) => {
-                connection.fail(error, fmt!("a work request ended with: {}", status.name()));
+                connection.fail(
+                    error,
+                    Cause::WorkRequest,
+                    fmt!("a work request ended with: {}", status.name()),
+                );
             }
-            Failure::Post => connection.fail(error, fmt!("a work request could not be posted")),
-            Failure::Device => connection.fail(error, fmt!("the device reports an error")),
+            Failure::Post => {
+                let text = fmt!("a work request could not be posted");
+                connection.fail(error, Cause::Post, text);
+            }
+            Failure::Device => {
+                let text = fmt!("the device reports an error");
+                connection.fail(error, Cause::Device, text);
+            }
         }
     }
 }
 
 /// Makes a connection ready for the tasks of a session. May sleep.
-pub(super) fn bind(connection: &Connection, session: iscsi::connection::Connection) -> Result {
+pub(super) fn bind(
+    connection: &Connection,
+    session: iscsi::connection::Connection,
+    history: Arc<History>,
+) -> Result {
     let tasks = session.tasks();
     let headers = session.headers()?;
     let exchange = connection.with_domain(|pd| {
         let device = pd.device();
         let limits = super::transport::memory_limits(&device.attributes());
         if !limits.suffice_for(&session.host_memory()) {
-            pr_err!(
-                "{}: device {} cannot take the commands of the device that the session was made with\n",
-                connection.address(),
+            connection.is_unsuitable(fmt!(
+                "device {} cannot take the commands of the device that the session was made with",
                 device.name()
-            );
+            ));
             return Err(EOPNOTSUPP);
         }
         Exchange::new(
@@ -129,14 +148,24 @@ pub(super) fn bind(connection: &Connection, session: iscsi::connection::Connecti
                 ],
             },
         )
+        .inspect_err(log::cannot(
+            connection.address(),
+            "make ready for a session",
+        ))
     })?;
-    connection.set_bound(session)?;
+    connection.set_bound(session, history)?;
     // Whatever is not taken is dropped here, where that may sleep.
     let mut exchange = Some(exchange);
-    connection.with_queue_pair(|queue_pair| {
-        queue_pair.attach(&mut exchange)?;
-        queue_pair.post_receives(LOGIN_RING)
-    })
+    connection
+        .with_queue_pair(|queue_pair| {
+            queue_pair.attach(&mut exchange)?;
+            queue_pair.post_receives(LOGIN_RING)
+        })
+        .inspect_err(log::cannot(
+            connection.address(),
+            "make ready for a session",
+        ))?;
+    connection.check_not_failed()
 }
 
 /// Makes a connection ready for what has been negotiated. May sleep.
@@ -147,15 +176,17 @@ pub(super) fn start(connection: &Connection, session: &iscsi::connection::Connec
     // Data-Out PDUs that may follow one command.
     let pdus = first_burst.div_ceil(segment.max(1));
     if pdus >= CAPACITY.send / 2 {
-        pr_err!(
-            "{}: InitialR2T=No with FirstBurstLength {} and segments of {} is too much at once\n",
-            connection.address(),
-            first_burst,
-            segment
-        );
+        connection.is_unsuitable(fmt!(
+            "InitialR2T=No with FirstBurstLength {first_burst} and segments of {segment} is too much at once"
+        ));
         return Err(EINVAL);
     }
-    let follow_ups = connection.with_domain(|pd| FollowUps::new(pd, pdus * 8, HEADERS_LEN))?;
+    let follow_ups = connection.with_domain(|pd| {
+        FollowUps::new(pd, pdus * 8, HEADERS_LEN).inspect_err(log::cannot(
+            connection.address(),
+            "make ready for unsolicited data",
+        ))
+    })?;
     let mut follow_ups = Some(follow_ups);
     connection.with_queue_pair(|queue_pair| queue_pair.attach_follow_ups(&mut follow_ups))
 }

@@ -9,7 +9,10 @@ use kernel::{fmt, prelude::*};
 
 use super::{
     queue::{Queue, FULL_FEATURE_RING},
-    wire::{Pdu, ProtocolError, TargetOpcode},
+    reason::{Cause, Reason},
+    refusal::Refusal,
+    traced,
+    wire::{Pdu, ProtocolError, TargetOpcode, BHS_LEN},
 };
 use crate::{
     iscsi::{parameter::ConnectionError, task::TaskReference},
@@ -17,7 +20,10 @@ use crate::{
         context::{AnswerError, Context},
         qp::{Consumer, Failure},
         receive::Message,
+        watch::Finished,
     },
+    sg::Direction,
+    trace::{self, Invalidated},
 };
 
 impl Consumer for Queue {
@@ -37,6 +43,7 @@ impl Consumer for Queue {
         if message.invalidated().is_some() && !self.allows_remote_invalidation() {
             return self.break_off(
                 ConnectionError::Proto,
+                Cause::InvalidationNotNegotiated,
                 fmt!("remote invalidation, which was not negotiated"),
             );
         }
@@ -45,9 +52,20 @@ impl Consumer for Queue {
             let Some(index) = session.task_index(itt) else {
                 return self.break_off(
                     ConnectionError::BadItt,
+                    Cause::ForeignTag,
                     fmt!("a SCSI response with ITT {itt:#x}, which is not of this session"),
                 );
             };
+            self.connection.observed.received.responses.add(1);
+            trace::tell!(response, {
+                let invalidated = match message.invalidated() {
+                    Some(_) => Invalidated::Remotely,
+                    None if cx.is_advertised(index) => Invalidated::Locally,
+                    None => Invalidated::NotRegistered,
+                };
+                let response = traced::response(pdu.bhs(), itt, invalidated);
+                (self.connection.observed.who(), response)
+            });
             if let Err((error, _)) = cx.answer(index, message) {
                 self.refuse_answer(error, itt);
             }
@@ -56,8 +74,18 @@ impl Consumer for Queue {
         if message.invalidated().is_some() {
             return self.break_off(
                 ConnectionError::Proto,
+                Cause::InvalidationMisplaced,
                 fmt!("remote invalidation by a PDU that is not a SCSI response"),
             );
+        }
+        let observed = &self.connection.observed;
+        observed.received.control_pdus_received.add(1);
+        trace::tell!(
+            login,
+            traced::login(pdu.bhs()).map(|login| (observed.who(), login))
+        );
+        if let TargetOpcode::LoginResponse = pdu.opcode() {
+            self.note_refusal(pdu.bhs());
         }
         // libiscsi would complete any task that a tag names, among them one that is not to be
         // answered and whose request is still being sent.
@@ -68,6 +96,7 @@ impl Consumer for Queue {
             {
                 return self.break_off(
                     ConnectionError::BadItt,
+                    Cause::TagInUse,
                     fmt!(
                         "{:?} with ITT {itt:#x}, which is of another request",
                         pdu.opcode()
@@ -75,21 +104,39 @@ impl Consumer for Queue {
                 );
             }
         }
-        if let Err(error) = session.complete(pdu.bhs(), pdu.data(), None) {
-            return self.refuse_by_libiscsi(error, &pdu);
+        let result = match pdu.opcode() {
+            TargetOpcode::LoginResponse | TargetOpcode::TextResponse => {
+                session.complete_negotiation(pdu.bhs(), pdu.data())
+            }
+            _ => session.complete(pdu.bhs(), pdu.data(), None),
+        };
+        if let Err(error) = result {
+            return self.refuse_by_libiscsi(error, cx.bytes(&message));
         }
         self.recycle(cx, message);
     }
 
-    fn finished(&self, cx: &mut Context<'_, Self>, task: TaskReference, answer: Option<Message>) {
+    fn finished(&self, cx: &mut Context<'_, Self>, finished: Finished<TaskReference>) {
+        let observed = &self.connection.observed;
+        match finished.direction {
+            Some(Direction::FromDevice) => observed.reads.ended(finished.stamp),
+            Some(Direction::ToDevice) => observed.writes.ended(finished.stamp),
+            None => {}
+        }
+        let Finished {
+            owner: task,
+            answer,
+            ..
+        } = finished;
         let (Some(message), Some(session)) = (answer, self.connection.bound()) else {
             // Aborted, or never to be answered.
             return drop(task);
         };
-        // Checked when it was received.
-        if let Ok(pdu) = Pdu::parse(cx.bytes(&message)) {
-            if let Err(error) = session.complete(pdu.bhs(), pdu.data(), Some(task)) {
-                return self.refuse_by_libiscsi(error, &pdu);
+        let bytes = cx.bytes(&message);
+        // It was parsed when it was received.
+        if let Some((bhs, data)) = Pdu::parsed(bytes) {
+            if let Err(error) = session.complete(bhs, data, Some(task)) {
+                return self.refuse_by_libiscsi(error, bytes);
             }
         }
         self.recycle(cx, message);
@@ -107,15 +154,32 @@ impl fmt::Display for ProtocolError {
 }
 
 impl Queue {
+    #[inline(always)]
     fn recycle(&self, cx: &mut Context<'_, Self>, message: Message) {
         // The large buffers of the login phase are of no use after it.
-        if message.ring() == FULL_FEATURE_RING || !self.is_full_feature() {
-            cx.recycle(message);
+        cx.recycle(message, |ring| {
+            ring == FULL_FEATURE_RING || !self.is_full_feature()
+        });
+    }
+
+    /// Tells of a login that is refused. The connection goes on: user space deals with that.
+    fn note_refusal(&self, bhs: &[u8; BHS_LEN]) {
+        let observed = &self.connection.observed;
+        // Later it would be no answer to a login.
+        if observed.received.responses.get() == 0 {
+            if let Some(refusal) = Refusal::of(bhs) {
+                observed.failed(Cause::Refused.into(), fmt!("login refused, {refusal}"));
+            }
         }
     }
 
-    fn break_off(&self, error: ConnectionError, reason: fmt::Arguments<'_>) {
-        self.connection.break_off(error, reason);
+    fn break_off(
+        &self,
+        error: ConnectionError,
+        reason: impl Into<Reason>,
+        text: fmt::Arguments<'_>,
+    ) {
+        self.connection.break_off(error, reason, text);
     }
 
     fn refuse(&self, error: &ProtocolError) {
@@ -127,30 +191,36 @@ impl Queue {
             ProtocolError::Opcode { .. } => ConnectionError::BadOpcode,
             _ => ConnectionError::Proto,
         };
-        self.break_off(code, fmt!("{error}"));
+        self.break_off(code, Reason::Malformed(error.kind()), fmt!("{error}"));
     }
 
     fn refuse_answer(&self, error: AnswerError, itt: u32) {
         match error {
             AnswerError::NotAwaited => self.break_off(
                 ConnectionError::BadItt,
+                Cause::NotAwaited,
                 fmt!("a SCSI response with ITT {itt:#x}, of no command that waits for one"),
             ),
             AnswerError::WrongKey => self.break_off(
                 ConnectionError::Proto,
+                Cause::InvalidationOfOther,
                 fmt!("a SCSI response with ITT {itt:#x} that invalidates another key"),
             ),
         }
     }
 
-    fn refuse_by_libiscsi(&self, error: u32, pdu: &Pdu<'_>) {
-        self.break_off(
-            ConnectionError::from_raw(error),
-            fmt!(
-                "PDU with opcode {:?} and ITT {:#x} does not fit (iscsi error {error})",
-                pdu.opcode(),
-                pdu.itt()
+    fn refuse_by_libiscsi(&self, error: u32, bytes: &[u8]) {
+        match Pdu::parse(bytes) {
+            Ok(pdu) => self.break_off(
+                ConnectionError::from_raw(error),
+                Cause::Unacceptable,
+                fmt!(
+                    "PDU with opcode {:?} and ITT {:#x} does not fit (iscsi error {error})",
+                    pdu.opcode(),
+                    pdu.itt()
+                ),
             ),
-        );
+            Err(changed) => self.refuse(&changed),
+        }
     }
 }

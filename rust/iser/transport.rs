@@ -10,8 +10,10 @@ use kernel::{
 use super::{
     command,
     connection::Connection,
-    control,
+    control, log,
+    observed::History,
     queue::{self, TASKS},
+    reason::Cause,
     wire::FFP_PAYLOAD_LEN,
 };
 use crate::{
@@ -19,8 +21,9 @@ use crate::{
     iscsi::{
         self,
         connection::HostMemory,
+        error_handler::Step,
         globals::Globals,
-        parameter::{HostParameter, Parameter, ParameterAction},
+        parameter::{ConnectionError, HostParameter, Parameter, ParameterAction},
         session::{NewSession, Session},
         task::Task,
         transport::Transport,
@@ -28,6 +31,7 @@ use crate::{
     module_parameters,
     rdma::device::Attributes,
     scsi::host::Limits,
+    series::{self, ENOTCONN},
 };
 
 /// Bytes of a page of a memory region.
@@ -37,6 +41,14 @@ const SECTORS_PER_PAGE: u32 = PAGE / SECTOR;
 
 /// Most sectors of a command, the largest value of the module parameter: 16 MiB.
 pub(crate) const MAX_SECTORS: u32 = 32768;
+
+/// Fewest sectors of a command: the block layer has no use for a disk that takes less than a page.
+pub(crate) const MIN_SECTORS: u32 = SECTORS_PER_PAGE;
+
+/// Sectors of a command that are asked for.
+fn max_sectors() -> u32 {
+    series::parameter(module_parameters::max_sectors.value()).max(MIN_SECTORS)
+}
 
 /// Pages of a command, and of the region for it.
 pub(super) struct MemoryLimits {
@@ -56,9 +68,7 @@ impl MemoryLimits {
 pub(super) fn memory_limits(device: &Attributes) -> MemoryLimits {
     // Data that does not begin at a page lies in one page more than its length tells.
     let reserved = u32::from(!device.sg_gaps);
-    let wanted = module_parameters::max_sectors
-        .value()
-        .div_ceil(SECTORS_PER_PAGE);
+    let wanted = max_sectors().div_ceil(SECTORS_PER_PAGE);
     let possible = (device.max_region_pages as u32)
         .saturating_sub(reserved)
         .max(1);
@@ -85,6 +95,12 @@ impl Transport for Iser {
     const MAX_RECV_DATA_SEGMENT_LENGTH: u32 = FFP_PAYLOAD_LEN as u32;
 
     type Endpoint = Connection;
+
+    type SessionData = History;
+
+    fn session_data() -> Result<Arc<History>> {
+        History::new()
+    }
 
     fn globals() -> &'static Globals {
         &GLOBALS
@@ -123,11 +139,9 @@ impl Transport for Iser {
         let limits = |sg_tablesize: u32, virt_boundary_mask| Limits {
             can_queue: can_queue.into(),
             cmd_per_lun: queue_depth.into(),
-            max_lun: module_parameters::max_lun.value(),
+            max_lun: series::parameter(module_parameters::max_lun.value()),
             sg_tablesize,
-            max_sectors: module_parameters::max_sectors
-                .value()
-                .min(sg_tablesize * SECTORS_PER_PAGE),
+            max_sectors: max_sectors().min(sg_tablesize * SECTORS_PER_PAGE),
             virt_boundary_mask,
         };
         let Some(endpoint) = endpoint else {
@@ -140,21 +154,26 @@ impl Transport for Iser {
             let boundary = if attributes.sg_gaps { 0 } else { PAGE - 1 };
             let limits = limits(memory_limits(&attributes).sg_tablesize, boundary);
             new.create(&limits, device.parent())
+                .inspect_err(log::cannot(endpoint.address(), "make a session"))
         })
     }
 
     fn bind(
         endpoint: ArcBorrow<'_, Connection>,
         connection: iscsi::connection::Connection,
+        history: Arc<History>,
     ) -> Result {
-        queue::bind(&endpoint, connection)
+        queue::bind(&endpoint, connection, history)
+    }
+
+    fn named(endpoint: ArcBorrow<'_, Connection>, target: &[u8]) {
+        endpoint.observed.set_target(target);
     }
 
     fn start(
         endpoint: ArcBorrow<'_, Connection>,
         connection: &iscsi::connection::Connection,
     ) -> Result {
-        endpoint.set_target(connection.target_name()?);
         queue::start(&endpoint, connection)
     }
 
@@ -164,11 +183,20 @@ impl Transport for Iser {
                 return Err(ENOTCONN);
             }
             if task.command().is_some() {
-                command::send(queue_pair, task)
+                command::send(&endpoint.observed, queue_pair, task)
             } else {
                 control::send(&endpoint, queue_pair, task)
             }
         })
+    }
+
+    fn not_transmitted(endpoint: ArcBorrow<'_, Connection>, error: Error) {
+        // A connection that has failed since it was bound has told that, or is about to; one that
+        // is closed was ended by its owner.
+        if error != ENOTCONN {
+            let text = fmt!("a login or text request could not be sent");
+            Arc::from(endpoint).fail(ConnectionError::ConnFailed, Cause::Post, text);
+        }
     }
 
     fn is_finishing(endpoint: ArcBorrow<'_, Connection>, index: usize) -> bool {
@@ -178,14 +206,23 @@ impl Transport for Iser {
     }
 
     fn give_up(endpoint: ArcBorrow<'_, Connection>) {
-        endpoint.give_up(fmt!("the error handling of the SCSI midlayer gave up"));
+        let text = fmt!("the error handling of the SCSI midlayer gave up");
+        endpoint.give_up(Cause::GaveUp, text);
     }
 
     fn fence(endpoint: ArcBorrow<'_, Connection>, abandoned: impl Fn(usize) -> bool) {
         Arc::from(endpoint).fence(abandoned);
     }
 
-    fn set_parameter(parameter: Parameter, value: &[u8]) -> ParameterAction {
+    fn error_handling(endpoint: ArcBorrow<'_, Connection>, step: Step) {
+        endpoint.observed.error_handling(step, endpoint.bound());
+    }
+
+    fn set_parameter(
+        endpoint: Option<ArcBorrow<'_, Connection>>,
+        parameter: Parameter,
+        value: &[u8],
+    ) -> ParameterAction {
         match parameter {
             // The receive buffers have their size.
             Parameter::MaxRecvDataSegmentLength => ParameterAction::Ignore,
@@ -197,7 +234,11 @@ impl Transport for Iser {
                 if value.trim_ascii() == b"0" {
                     ParameterAction::Ignore
                 } else {
-                    pr_err!("{:?} must not be used with iSER\n", parameter);
+                    if let Some(endpoint) = endpoint {
+                        endpoint.is_unsuitable(fmt!(
+                            "{parameter:?} must not be used with iSER, see node.conn[0].iscsi"
+                        ));
+                    }
                     ParameterAction::Refuse
                 }
             }
