@@ -5,15 +5,6 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top/tests/unit" || exit 1
-mkdir -p "$top/build/unit"
-cargo() {
-	# /usr/share/cargo/registry holds the crates that Debian packages.
-	"$top/scripts/in-buildroot" env CARGO_TARGET_DIR="$top/build/unit" cargo --offline \
-		--config 'source.crates-io.replace-with="debian"' \
-		--config 'source.debian.directory="/usr/share/cargo/registry"' "$@"
-}
+cargo() { "$top/scripts/cargo" "$@"; }
 cargo test || exit 1
 cargo run --release --bin fuzz-wire -- 2000000 "${SEED:-1}"
-status=$?
-rm -f Cargo.lock
-exit $status

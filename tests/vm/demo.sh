@@ -9,7 +9,7 @@ row() { table+=("$(printf '%-26s %s' "$1" "$2")"); }
 
 step() {
 	echo
-	echo "### $*"
+	echo "### $(cut -d. -f1 /proc/uptime) s: $*"
 }
 
 step "a RoCE device over eth0, and an LIO target with an iSER portal at $portal"
@@ -27,7 +27,7 @@ step "modprobe $DRIVER"
 load_driver
 iscsid_up
 modinfo -F description "$DRIVER"
-row driver "$DRIVER $(cat "/sys/module/$DRIVER/version" 2>/dev/null)"
+row driver "$DRIVER"
 
 step "iscsiadm -m discovery -o new -o old -t st -I iser -p $portal -l"
 iscsiadm -m discovery -o new -o old -t st -I iser -p "$portal" -l || fail "discovery and login"

@@ -57,13 +57,14 @@ class Device:
         h, sense = self.transfer(cdb, direction, start, size, timeout)
         return Result(h, ctypes.string_at(start, size) if direction == IN else b"", sense)
 
-    def transfer(self, cdb, direction, start, size, timeout=60000):
+    def transfer(self, cdb, direction, start, size, timeout=60000, flags=0):
         """With the caller's memory from start; the header and the sense data that came back."""
         command = ctypes.create_string_buffer(bytes(cdb), len(cdb))
         sense = ctypes.create_string_buffer(96)
         h = Header(interface_id=ord("S"), direction=direction, cmd_len=len(cdb), mx_sb_len=96,
                    dxfer_len=size, dxferp=start if size else None,
-                   cmdp=ctypes.addressof(command), sbp=ctypes.addressof(sense), timeout=timeout)
+                   cmdp=ctypes.addressof(command), sbp=ctypes.addressof(sense), timeout=timeout,
+                   flags=flags)
         fcntl.ioctl(self.fd, 0x2285, h)
         return h, sense
 

@@ -45,6 +45,11 @@ class Control:
         if self.target.attack:
             self.target.attack.go()
 
+    def hang_up(self):
+        """Ends all connections."""
+        for session in list(self.target.sessions.values()):
+            session.end()
+
     def negotiate(self, offer, invalidates):
         """What sessions to come are offered."""
         self.target.offer, self.target.invalidates = offer, invalidates
@@ -58,6 +63,10 @@ class Control:
         return {"sessions": [s.number for s in t.live()], "count": t.count,
                 "open": len(t.sessions),
                 "commands": sum(len(s.commands) for s in t.live())}
+
+    def seen(self):
+        """Of the last session."""
+        return self.target.seen()
 
     def progress(self):
         """How far the fuzzer is."""

@@ -17,7 +17,7 @@ import time
 from . import verbs as v
 
 RECEIVES = 64
-RECEIVE_SIZE = 12288        # headers and 8 KiB of immediate data, and some
+SPARE_SIZE = 4096           # of a receive, beyond the immediate data: headers, and some
 SENDS = 1024
 
 
@@ -77,8 +77,9 @@ class Fabric:
     """Listens on an address. `handler(kind, id, private_data, status)` gets the events of
     the connection manager, `id` being an address that names the connection."""
 
-    def __init__(self, loop, handler, memory):
+    def __init__(self, loop, handler, memory, immediate=8192):
         self.loop, self.handler, self.memory = loop, handler, memory
+        self.receive_size = immediate + SPARE_SIZE
         self.pd = self.mr = None
         self.channel = v.made(v.create_event_channel(), "event channel")
         fd = self.channel.contents.value
@@ -133,18 +134,26 @@ class Link:
         self.received = self.lost = lambda *_: None
         self.callbacks, self.next_id = {}, itertools.count(1)
         self.open, self.leaving = True, False
+        # Whether receives are posted again, how many there are, and those that are not.
+        self.hears, self.ready, self.silent = True, 0, []
         self.channel = v.made(v.create_channel(fabric.context), "completion channel")
         os.set_blocking(self.channel.contents.fd, False)
         self.cq = v.made(v.create_cq(fabric.context, SENDS + RECEIVES, None, self.channel, 0), "cq")
         attr = v.QpInitAttr(send_cq=self.cq, recv_cq=self.cq, max_send_wr=SENDS,
                             max_recv_wr=RECEIVES, max_send_sge=1, max_recv_sge=1,
                             qp_type=v.QPT_RC, sq_sig_all=1)
-        v.check(v.create_qp(ident, fabric.pd, c.byref(attr)), "queue pair")
+        try:
+            v.check(v.create_qp(ident, fabric.pd, c.byref(attr)), "queue pair")
+        except v.VerbsError:        # the peer has not waited
+            v.destroy_cq(self.cq)
+            v.destroy_channel(self.channel)
+            v.destroy_id(ident)
+            raise
         self.qp = c.cast(ident, c.POINTER(v.CmId)).contents.qp
         self.post_send, self.post_recv = fabric.ops[v.POST_SEND], fabric.ops[v.POST_RECV]
         self.poll_cq, self.notify = fabric.ops[v.POLL_CQ], fabric.ops[v.REQ_NOTIFY]
         self.wcs, self.bad = (v.Wc * 32)(), v.P()
-        self.buffers = [fabric.memory.allocate(RECEIVE_SIZE) for _ in range(receives)]
+        self.buffers = [fabric.memory.allocate(fabric.receive_size) for _ in range(receives)]
         for offset in self.buffers:
             self.receive_into(offset)
         self.notify(self.cq, 0)
@@ -160,9 +169,22 @@ class Link:
         return v.Sge(self.fabric.memory.address + offset, length, self.fabric.lkey)
 
     def receive_into(self, offset):
-        sge = self.sge(offset, RECEIVE_SIZE)
+        sge = self.sge(offset, self.fabric.receive_size)
         wr = v.RecvWr(offset, None, c.addressof(sge), 1)
         v.check(self.post_recv(self.qp, c.byref(wr), c.byref(self.bad)), "post a receive")
+        self.ready += 1
+
+    def deafen(self):
+        """No receive is posted any more: once there are none, whatever the peer sends has its
+        device try again, without limit, and nothing behind it in its send queue is done."""
+        self.hears = False
+
+    def hear(self):
+        """All of them are."""
+        self.hears = True
+        for offset in self.silent:
+            self.receive_into(offset)
+        self.silent.clear()
 
     def post(self, opcode, offset, length, done=None, address=0, rkey=0, invalidate=0):
         if not self.open:
@@ -214,7 +236,10 @@ class Link:
                         self.fail(v.status_name(status))
                 elif status == v.SUCCESS:
                     raw = bytes(self.fabric.memory.view[wr_id:wr_id + length])
-                    if self.open:
+                    self.ready -= 1
+                    if not self.hears:
+                        self.silent.append(wr_id)
+                    elif self.open:
                         self.receive_into(wr_id)
                     if not self.leaving:
                         self.received(raw)
@@ -248,7 +273,7 @@ class Link:
         v.destroy_channel(self.channel)
         v.destroy_id(self.ident)
         for offset in self.buffers:
-            self.fabric.memory.give_back(offset, RECEIVE_SIZE)
+            self.fabric.memory.give_back(offset, self.fabric.receive_size)
         # What was under way is neither lost nor done, it just was not heard of.
         for done in list(self.callbacks.values()):
             if done:

@@ -17,6 +17,8 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../
 import sgio  # noqa: E402
 
 SIZE = GUARD = 65536
+# Limits are times this: the debug kernel is slow.
+PATIENCE = 4 if os.environ.get("SLOW") else 1
 
 
 class Failed(Exception):
@@ -26,9 +28,9 @@ class Failed(Exception):
 def run(*command, limit=60):
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=limit, stdin=subprocess.DEVNULL, text=True, check=False)
+                              timeout=limit * PATIENCE, stdin=subprocess.DEVNULL, text=True, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"no end of {' '.join(command)} within {limit} s") from None
+        raise Failed(f"no end of {' '.join(command)} within {limit * PATIENCE} s") from None
     return done.returncode, done.stdout
 
 
@@ -41,6 +43,7 @@ def must(*command, limit=60):
 
 def wait(what, condition, limit=60):
     """Until `condition()` is true; its value."""
+    limit *= PATIENCE
     end = time.monotonic() + limit
     while True:
         value = condition()
@@ -109,6 +112,7 @@ class Io(threading.Thread):
 
     def finish(self, limit=60):
         what = "write" if self.write else "read"
+        limit *= PATIENCE
         if not self.ended.wait(limit):
             raise Failed(f"the {what} has not ended within {limit} s")
         if self.error:
@@ -183,6 +187,9 @@ class Initiator:
             self.disks[name] = wait("the disk", disk)
             run("udevadm", "settle")    # it has read what it wants
         return self.disks[name]
+
+    def rescan(self, name):
+        must("iscsiadm", "-m", "node", "-T", name, "-R")
 
     def reset_lun(self, name):
         node = "/dev/" + os.path.basename(kernel.device(name, "scsi_generic/sg*"))

@@ -13,7 +13,7 @@ ORDINARY = re.compile(
     r"|pdu \(op \w+ itt \w+\) rejected|received itt \w+ expected session age"
     r"|rxe_\S+: qp#\d+ \w+: non-flush error status|detected capacity change"
     r"|Preferred minimum I/O size|Optimal transfer size|clocksource: |Watchdog remote CPU"
-    r"|cache: |TSC: |random: |hrtimer: )", re.I)
+    r"|cache: |TSC: |random: |hrtimer: |block device autoloading is deprecated)", re.I)
 
 # What it must never say; as in tests/vm/lib.sh.
 REPORT = re.compile(

@@ -101,9 +101,9 @@ def immediate_limit(login):
     return int(login.chosen.get("TargetRecvDataSegmentLength", login.offer["MaxRecvDataSegmentLength"]))
 
 
-def targets_text(names, portal):
+def targets_text(names, portals):
     return [pair for name in names
-            for pair in (("TargetName", name), ("TargetAddress", f"{portal},1"))]
+            for pair in (("TargetName", name), *(("TargetAddress", f"{p},1") for p in portals))]
 
 
 def pack_lun(lun):

@@ -30,9 +30,25 @@ SETTINGS = {0: 128, 1: 8192, 2: 0, 3: 0, 4: 1, 5: 1, 6: 1, 7: 65536, 8: 262144, 
             11: 0, 19: 120, 26: 1, 27: 5, 28: 5, 30: 0, 31: 0}
 EXP_STATSN, TARGET_NAME, INITIATOR_NAME = 14, 15, 34
 
+INITIATOR = "iqn.1993-08.org.debian:01:fuzz"
+KEYS = [("InitiatorName", INITIATOR), ("SessionType", "Normal"), ("HeaderDigest", "None"),
+        ("DataDigest", "None"), ("RDMAExtensions", "Yes"), ("InitialR2T", "Yes"),
+        ("ImmediateData", "Yes"), ("FirstBurstLength", "65536"), ("MaxBurstLength", "262144"),
+        ("ErrorRecoveryLevel", "0"), ("DefaultTime2Wait", "0"), ("DefaultTime2Retain", "0"),
+        ("MaxOutstandingR2T", "1"), ("TargetRecvDataSegmentLength", "8192"),
+        ("InitiatorRecvDataSegmentLength", "8192")]
+# T, from operational negotiation to full feature phase; ISID.
+LOGIN = bytes([0x40 | pdu.LOGIN_REQUEST, 0x87]).ljust(8, b"\0") + b"\x80\0\0\0\0\1".ljust(pdu.BHS - 8, b"\0")
+# Closes the session.
+LOGOUT = bytes([0x40 | pdu.LOGOUT_REQUEST, 0x80]).ljust(pdu.BHS, b"\0")
+
 
 class Refused(Exception):
-    """The kernel does not do what it is asked."""
+    """The kernel does not do what it is asked; number is the errno, if it said one."""
+
+    def __init__(self, what, number=None):
+        super().__init__(f"{what}: {os.strerror(number)}" if number else what)
+        self.number = number
 
 
 class Kernel:
@@ -60,7 +76,7 @@ class Kernel:
             answer, unicast = self.receive()
             got, error = struct.unpack_from("<Ii", answer)
             if unicast and got == IF_ERROR:
-                raise Refused(f"request {kind}: {os.strerror(-error)}")
+                raise Refused(f"request {kind}", -error)
             if unicast and got == kind:
                 return answer[RESULT:]
             self.keep(got, answer)
@@ -69,7 +85,7 @@ class Kernel:
         """A request that is answered with a status."""
         status = struct.unpack_from("<i", self.ask(kind, parameters, more))[0]
         if status < 0:
-            raise Refused(f"request {kind}: {os.strerror(-status)}")
+            raise Refused(f"request {kind}", -status)
         return status
 
     def receive(self):
@@ -96,11 +112,6 @@ class Kernel:
             seconds = 0
 
     ### A connection
-
-    def connect(self, limit=20000):
-        self.open()
-        if self.outcome(limit) != 1:
-            raise Refused("no connection in time")
 
     def open(self, blocking=False):
         """Begins to connect; if blocking, does it."""
@@ -132,17 +143,16 @@ class Kernel:
         bhs = bhs[:5] + len(data).to_bytes(3) + bhs[8:]
         self.do(SEND_PDU, struct.pack("<IIII", self.sid, CID, pdu.BHS, len(data)), bhs + data)
 
-    def exchange(self, bhs, data, seconds=2):
-        """Sends a request and waits for the answer; its header and data."""
-        self.send(bhs, data)
+    def response(self, opcode, seconds=2):
+        """Waits for it; its header."""
         while True:
             for at, (kind, what) in enumerate(self.events):
                 if kind == CONN_ERROR:
                     self.events.clear()
                     raise Refused(f"connection error {what}")
-                if what[0] & 0x3f == pdu.LOGIN_RESPONSE:
+                if what[0] & 0x3f == opcode:
                     del self.events[at]
-                    return what[:pdu.BHS], what[pdu.BHS:]
+                    return what[:pdu.BHS]
             if not select.select([self.socket], [], [], seconds)[0]:
                 raise Refused("no answer")
             self.poll(0)
@@ -150,32 +160,42 @@ class Kernel:
     def log_in(self, patience=2):
         """All of it: what is negotiated is known. Connects unless that is done; waits
         that many seconds for the answer."""
+        for _ in self.steps(patience):
+            pass
+
+    def steps(self, patience=2):
+        """Logs in, and stops after each step to say which it was."""
         self.events.clear()
         if self.endpoint is None:
-            self.connect()
+            self.open()
+            yield "connecting"
+            if self.outcome(20000) != 1:
+                raise Refused("no connection in time")
+            yield "connected"
         if self.sid is None:
             self.create()
+            yield "created"
         self.do(BIND_CONN, struct.pack("<IIQI", self.sid, CID, self.endpoint, 1))
+        yield "bound"
         for parameter, value in SETTINGS.items():
             self.set(parameter, value)
         self.set(TARGET_NAME, self.target)
-        self.set(INITIATOR_NAME, "iqn.1993-08.org.debian:01:fuzz")
-        keys = [("InitiatorName", "iqn.1993-08.org.debian:01:fuzz"), ("TargetName", self.target),
-                ("SessionType", "Normal"), ("HeaderDigest", "None"), ("DataDigest", "None"),
-                ("RDMAExtensions", "Yes"), ("InitialR2T", "Yes"), ("ImmediateData", "Yes"),
-                ("FirstBurstLength", "65536"), ("MaxBurstLength", "262144"),
-                ("ErrorRecoveryLevel", "0"), ("DefaultTime2Wait", "0"),
-                ("DefaultTime2Retain", "0"), ("MaxOutstandingR2T", "1"),
-                ("TargetRecvDataSegmentLength", "8192"), ("InitiatorRecvDataSegmentLength", "8192")]
-        # T, from operational negotiation to full feature phase; ISID; CID.
-        request = bytearray(pdu.BHS)
-        request[0:2] = bytes([0x40 | pdu.LOGIN_REQUEST, 0x87])
-        request[8:14] = b"\x80\0\0\0\0\1"
-        answer, _ = self.exchange(bytes(request), pdu.encode(keys), patience)
+        self.set(INITIATOR_NAME, INITIATOR)
+        self.send(LOGIN, pdu.encode([*KEYS[:1], ("TargetName", self.target), *KEYS[1:]]))
+        yield "asked"
+        answer = self.response(pdu.LOGIN_RESPONSE, patience)
         if answer[36] or not answer[1] & 0x80:
             raise Refused(f"login: status {answer[36:38].hex()}")
         self.set(EXP_STATSN, struct.unpack_from(">I", answer, 24)[0] + 1)
+        yield "answered"
         self.do(START_CONN, struct.pack("<II", self.sid, CID))
+        yield "started"
+
+    def log_out(self, patience=2):
+        """Tells the target, waits for its answer, and ends the session."""
+        self.send(LOGOUT)
+        self.response(pdu.LOGOUT_RESPONSE, patience)
+        self.destroy()
 
     def lost(self):
         """Whether the connection is; waits a little for the news."""

@@ -43,6 +43,7 @@ class Session:
         self.commands = {}
         self.login_itt, self.finished = None, collections.deque(maxlen=16)
         self.invalidates = target.invalidates
+        self.most = collections.Counter()       # for Target.seen()
         link.received, link.lost = self.received, self.lost
 
     @property
@@ -98,7 +99,7 @@ class Session:
             self.target.hook("logged_in", self)
 
     def text(self, request):
-        keys = login.targets_text(self.target.names, self.target.portal) \
+        keys = login.targets_text(self.target.names, self.target.portals) \
             if "SendTargets" in request.text() else []
         self.send(pdu.text_response(request.itt, keys))
 
@@ -122,6 +123,9 @@ class Session:
             self.forget(command)
         self.send(pdu.task_response(request.itt))
 
+    def saw(self, what, value):
+        self.most[what] = max(self.most[what], value)
+
     def forget(self, command):
         command.finished = True
         self.finished.append(command.itt)
@@ -132,6 +136,8 @@ class Session:
     def command(self, request):
         command = Command(request, self.target.disk.execute(request.cdb, request.lun))
         self.commands[request.itt] = command
+        self.saw("commands", len(self.commands))
+        self.saw("immediate", command.sent)
         if not self.target.hook("command", self, command):
             self.serve(command)
 
@@ -139,6 +145,8 @@ class Session:
         command = self.commands[request.itt]
         self.store(command, int.from_bytes(request.bhs[40:44]), request.data)
         command.sent += len(request.data)
+        self.saw("segment", len(request.data))
+        self.saw("unsolicited", command.sent)
         if request.bhs[1] & 0x80 and command.waits:
             self.serve(command)
 
@@ -208,16 +216,18 @@ class Session:
 class Target:
     """Listens, and serves whoever comes as the armed attack allows."""
 
-    def __init__(self, names, address, port, blocks=32768, offer=None, invalidates=True):
-        self.names, self.portal = names, f"{address}:{port}"
-        self.offer, self.invalidates = offer or {}, invalidates
+    def __init__(self, names, addresses, port, blocks=32768, offer=None, invalidates=True,
+                 private_data=None):
+        self.names, self.portals = names, [f"{address}:{port}" for address in addresses]
+        self.offer, self.invalidates, self.private_data = offer or {}, invalidates, private_data
         self.disk = Disk(blocks, "hostile-1")
         self.loop = Loop()
         memory = Memory(blocks * BLOCK + (48 << 20))
         memory.used = blocks * BLOCK        # the disk is at offset 0
         self.scratch = memory.allocate(SCRATCH)
-        self.fabric = Fabric(self.loop, self.cm_event, memory)
-        self.listener = self.fabric.listen(address, port)
+        immediate = max(8192, int(self.offer.get("MaxRecvDataSegmentLength", 0)))
+        self.fabric = Fabric(self.loop, self.cm_event, memory, immediate)
+        self.listeners = [self.fabric.listen(address, port) for address in addresses]
         self.sessions, self.count = {}, 0
         self.notes = collections.deque(maxlen=10000)
         self.attack = None
@@ -236,11 +246,22 @@ class Target:
         return [s for s in self.sessions.values()
                 if s.full_feature and not s.login.discovery and name in (None, s.name)]
 
+    def seen(self):
+        """What the last session has negotiated, asked for or answered, and the most of each
+        that has come by it: commands at a time, bytes of immediate and of unsolicited data,
+        bytes of a Data-Out PDU."""
+        session = (self.live() or [None])[-1]
+        return session and {"negotiated": session.login.chosen, "asked": session.login.keys,
+                            **session.most}
+
     def cm_event(self, kind, ident, data, status):
         self.note(event=v.EVENT_NAMES.get(kind, str(kind)), status=status)
         if kind == v.CONNECT_REQUEST:
             if not self.hook("connect_request", ident, data):
-                self.accept(ident)
+                try:
+                    self.accept(ident)
+                except v.VerbsError as e:
+                    self.note(event="gone", what=str(e))
         elif ident in self.sessions:
             session = self.sessions[ident]
             if self.hook("cm_event", session, kind):
@@ -254,5 +275,11 @@ class Target:
         self.count += 1
         link = Link(self.fabric, ident, **link_options)
         session = self.sessions[ident] = Session(self, link, self.count)
-        link.accept(private_data(send_with_invalidate=self.invalidates) if data is None else data)
+        if data is None:
+            data = self.private_data
+        try:
+            link.accept(private_data(send_with_invalidate=self.invalidates) if data is None else data)
+        except v.VerbsError:        # the peer has not waited
+            session.end()
+            raise
         return session

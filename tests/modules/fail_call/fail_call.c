@@ -10,6 +10,7 @@
  *
  * calls  how many counted since then, in vain unless failed is set
  * failed whether it has happened
+ * inside whether that call had such a return address
  *
  * should_failslab and should_fail_alloc_page are how to have an allocation fail; those that
  * must not are left alone and do not count.
@@ -37,6 +38,9 @@ static atomic_t calls;
 static bool failed;
 module_param(failed, bool, 0444);
 
+static bool inside;
+module_param(inside, bool, 0444);
+
 static int calls_get(char *buffer, const struct kernel_param *kp)
 {
 	return sysfs_emit(buffer, "%u\n", atomic_read(&calls));
@@ -50,18 +54,21 @@ static noinline notrace void do_nothing(void)
 	barrier();
 }
 
-static bool counts(void)
+static bool is_inside(void)
 {
 	unsigned long stack[48];
 	unsigned int i, n;
 
-	if (in_task() && task_tgid_nr(current) == fault.tgid)
-		return true;
 	n = stack_trace_save(stack, ARRAY_SIZE(stack), 0);
 	for (i = 0; i < n; i++)
 		if (stack[i] >= fault.start && stack[i] < fault.end)
 			return true;
 	return false;
+}
+
+static bool counts(void)
+{
+	return (in_task() && task_tgid_nr(current) == fault.tgid) || is_inside();
 }
 
 static int before(struct kprobe *probe, struct pt_regs *regs)
@@ -74,6 +81,7 @@ static int before(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 	WRITE_ONCE(armed, false);
 	failed = true;
+	inside = is_inside();
 	regs->ax = fault.error;
 	regs->ip = (unsigned long)do_nothing;
 	return 1;

@@ -15,7 +15,7 @@
 
 #![forbid(unsafe_code)]
 
-// The module uses all of it; here, only the tests do.
+// Only the tests use all of it.
 #[cfg_attr(not(test), allow(dead_code))]
 #[path = "../../../rust/iser/wire.rs"]
 mod wire;

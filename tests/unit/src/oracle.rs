@@ -78,6 +78,7 @@ pub fn check_pdu(message: &[u8]) -> Option<&'static str> {
             assert_eq!(pdu.bhs()[..], message[28..76]);
             assert_eq!(pdu.data(), &message[76..76 + length]);
             assert_eq!(pdu.received_data(), &message[76..]);
+            assert_eq!(Pdu::parsed(message), Some((pdu.bhs(), pdu.data())));
             assert_eq!(pdu.itt().to_ne_bytes()[..], message[44..48]);
             assert_eq!(pdu.is_reserved_itt(), message[44..48] == [0xff; 4]);
             assert_eq!(pdu.stat_sn().to_be_bytes()[..], message[52..56]);

@@ -30,6 +30,11 @@ pub fn received(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 #[inline(never)]
+pub fn parsed(bytes: &[u8]) -> Option<usize> {
+    Pdu::parsed(bytes).map(|(bhs, data)| usize::from(bhs[0]) + data.len())
+}
+
+#[inline(never)]
 pub fn request(bhs: &[u8; 48]) -> bool {
     login_request_enters_full_feature(bhs)
 }
@@ -71,7 +76,7 @@ fn wire_does_not_panic() {
     let wire = concat!(env!("CARGO_MANIFEST_DIR"), "/../../rust/iser/wire.rs");
     let head = format!("#![no_std]\n#![forbid(unsafe_code)]\n#[path = {wire:?}]\nmod wire;\n");
     let assembly = assembly("wire", &(head + USES));
-    for function in ["received", "request", "control_header", "private_data"] {
+    for function in ["received", "parsed", "request", "control_header", "private_data"] {
         assert!(assembly.contains(function), "{function} was left out");
     }
     let panics: Vec<_> = assembly.lines().filter(|l| l.contains("panic")).collect();

@@ -22,7 +22,7 @@ statistics=$core/iblock_0/d0/statistics/scsi_tgt_dev
 for round in 1 2 3; do
 	before=$(aborts)
 	must "stop the target's disk" dmsetup suspend --noflush --nolockfs slow
-	verified "round-$round" --size=1m --offset="$round"m --iodepth=8 3>&- 4>&- &
+	verified "round-$round" --size="$(slow 1m 256k)" --offset="$round"m --iodepth=8 3>&- 4>&- &
 	io=$!
 	aborted() { [ "$(aborts)" -gt "$before" ]; }
 	wait_for 60 "abort" aborted
@@ -31,6 +31,8 @@ for round in 1 2 3; do
 	say "round $round: $(($(aborts) - before)) aborts"
 done
 dmesg | grep -oE 'iscsi_eh_[a-z_]*.*(success|failed|timed out).*' | sort | uniq -c
+done=$(dmesg | grep -c 'iscsi_eh_abort.*abort success')
+[ "$done" -ge 3 ] || fail "$done aborts were answered"
 seen=$(($(cat $statistics/aborts_complete) + $(cat $statistics/aborts_no_task)))
 [ "$seen" -gt 0 ] || fail "the target saw no abort"
 say "the target saw $seen"

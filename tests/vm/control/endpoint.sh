@@ -13,9 +13,13 @@ lio_target $iqn
 lio_lun $iqn 0 d0
 # It answers ARP, so to say, and nothing else.
 must "a black hole" ip neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev eth0
+must "a network without RDMA" ip link add plain0 type dummy
+must "a network without RDMA" ip addr add 10.9.0.9/24 dev plain0
+must "a network without RDMA" ip link set plain0 up
 python3 $here/control/endpoint.py "$portal" $iqn 10.0.0.77 3>&- 4>&- || fail "endpoints"
 if [ "$DRIVER" = ib_iser_rs ]; then
 	said() { dmesg | grep -c "ib_iser_rs: $1"; }
 	equal "lines about refusals" 4 "$(said '10.0.0.1:3999: cannot connect, at answer of the portal: refused')"
+	equal "lines about digests" 10 "$(said "$portal (session [0-9]*): HeaderDigest must not be used with iSER, see node.conn.0..iscsi")"
 	equal "lines about what was given up" 0 "$(said '10.0.0.77:3260')"
 fi

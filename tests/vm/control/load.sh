@@ -26,7 +26,7 @@ logged "a transport named iser is registered already; unload ib_iser first"
 [ -d /sys/class/iscsi_transport/iser ] || fail "ib_iser's transport is gone"
 modprobe -r ib_iser
 
-for field in license description author "parm:.*max_lun:.*default:512" "parm:.*max_sectors:.*1 to 32768"; do
+for field in license description author "parm:.*max_lun:.*default:512" "parm:.*max_sectors:.*1 to 32768" "parm:.*log_limit:.*default:10"; do
 	modinfo "$DRIVER" | grep -qE "^$field" || fail "modinfo lacks $field: $(modinfo "$DRIVER")"
 done
 equal license GPL "$(modinfo -F license "$DRIVER")"
@@ -47,3 +47,20 @@ wait_for 30 "LUN 3" disk_of "$session" 3
 equal "largest command" 32 "$(cat "/sys/block/${disk##*/}/queue/max_hw_sectors_kb")"
 [ -z "$(disk_of "$session" 4)" ] || fail "LUN 4 is there with max_lun=3"
 verified small-commands --bs=256k --size=4m
+logout $iqn
+
+# The extremes. Of many sectors a device takes as many as its regions have pages, but for one.
+# loaded_with MAX_SECTORS KIB - a command has so many KiB then, and I/O of this size arrives.
+loaded_with() {
+	unload_driver
+	modprobe "$DRIVER" max_sectors="$1"
+	connect $iqn
+	queue=/sys/block/${disk##*/}/queue
+	equal "largest command with max_sectors=$1" "$2" "$(cat "$queue/max_hw_sectors_kb")"
+	echo "$2" >"$queue/max_sectors_kb" || fail "no commands of $2 KiB"
+	verified "max_sectors=$1" --bs="$2k" --size=8m --iodepth=4
+	logout $iqn
+}
+loaded_with 1 4
+logged "max_sectors=1 is less than disks can have, using 8"
+loaded_with 32768 2044

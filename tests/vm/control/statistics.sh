@@ -11,6 +11,7 @@ cat $results/statistics
 commands=$(statistic scsicmd_pdus)
 responses=$(statistic scsirsp_pdus)
 tmf=$(statistic tmfcmd_pdus)
+answered=$(statistic tmfrsp_pdus)
 must "write 100 times 4 KiB" fio --filename="$disk" --rw=write --bs=4k --size=400k --direct=1 --name=w
 must "read 200 times 8 KiB" fio --filename="$disk" --rw=read --bs=8k --size=1600k --direct=1 --name=r
 must "reset" sg_reset --device --no-escalate "$(sg_of "$session" 0)"
@@ -28,3 +29,4 @@ grew() { # NAME BEFORE EXPECTED SLACK
 grew scsicmd_pdus "$commands" 300 100
 grew scsirsp_pdus "$responses" 300 100
 grew tmfcmd_pdus "$tmf" 1 0
+grew tmfrsp_pdus "$answered" 1 0

@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Has the 1st, 2nd, 3rd, ... call of a function fail in a life, until one needs no
-failure: fail.py [--every N] [--address ADDRESS] LIFE FUNCTION=ERROR...
+failure: fail.py [--every N] [--inside] [--said] [--address ADDRESS] LIFE FUNCTION=ERROR...
 
 A LIFE is
   load     to load the driver and to unload it
   session  to connect, log in, and end all of it
   io       the same with a disk that is written to and read
 
-Each fails with an error or works, and after a failure another one without works. What a
-session leaves that has failed is taken away by requests that any session takes, and then
-there is nothing left of it.
+Each fails with an error or works; with --said the driver has a line in the kernel's log for each
+that fails in it, which names the portal if there is one. After a failure another one without works. What a session leaves that has failed
+is taken away by requests that any session takes, and then there is nothing left of it.
 
 The calls that count are those of this process and those with the driver on their stack
-(tests/modules/fail_call). With --every only the first and each Nth call is tried, from one
-taken by chance on. ERROR is a number, or an errno's name for its negative value. The target,
-at ADDRESS (10.0.0.1), is tests/hostile/hostile-target.
+(tests/modules/fail_call), with --inside the latter alone. With --every only the first and each
+Nth call is tried, from one on that is taken by chance in a long run (SOAK). ERROR is a number, or
+an errno's name for its negative value. The target, at ADDRESS (10.0.0.1), is
+tests/hostile/hostile-target.
 """
 import argparse
 import collections
@@ -31,6 +32,7 @@ import time
 
 sys.path.insert(0, "/share/tests/hostile")
 
+from hostile.kernel import Log                                          # noqa: E402
 from hostile.netlink import Kernel, Refused                             # noqa: E402
 
 DRIVER = os.environ.get("DRIVER", "ib_iser_rs")
@@ -80,7 +82,9 @@ class Disk:
         threading.Thread(target=self.scan, daemon=True).start()
         self.wait_for("a disk", lambda: (path := self.find()) and os.path.exists(path))
         data = os.urandom(65536)
-        script = "dd of=$0 bs=64k oflag=direct status=none && dd if=$0 bs=64k count=1 iflag=direct status=none"
+        # A disk has its name a little before it can be opened.
+        script = "until true <$0; do sleep .05; done 2>/dev/null; " \
+            "dd of=$0 bs=64k oflag=direct status=none && dd if=$0 bs=64k count=1 iflag=direct status=none"
         io = subprocess.Popen(["sh", "-c", script, self.find()], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         got = []
         threading.Thread(target=lambda: got.extend(io.communicate(data)), daemon=True).start()
@@ -100,8 +104,11 @@ class Disk:
             if time.monotonic() > limit:
                 sys.exit(f"FAILED: {what}: not in time")
             if self.kernel.lost():
-                self.kernel.drop()
-                self.kernel.log_in(PATIENCE)
+                self.reconnect()
+
+    def reconnect(self):
+        self.kernel.drop()
+        self.kernel.log_in(PATIENCE)
 
 
 class Load:
@@ -156,8 +163,9 @@ class Session:
     @staticmethod
     def left():
         left = [f for c in ("iscsi_session", "iscsi_endpoint", "scsi_host") for f in os.listdir(f"/sys/class/{c}")]
-        return left + [line for line in run("rdma", "res", "show", "qp").splitlines()
-                       if "type RC" in line and "[ib_iser" in line]
+        # Queue pairs are the connection manager's by name, but not without these.
+        return left + [line for kind in ("pd", "cm_id", "mr")
+                       for line in run("rdma", "res", "show", kind).splitlines() if "[ib_iser" in line]
 
 
 def disarm():
@@ -172,7 +180,9 @@ def once(args, tally, function, nth, error):
     lives = Load if args.life == "load" else Session
     life = lives(args)
     start, end = (0, 0) if lives is Load else text_of_driver()
-    write(FAIL + "arm", f"{function} {nth} {error} {os.getpid()} {start:#x} {end:#x}")
+    log = Log()
+    pid = 0 if args.inside else os.getpid()
+    write(FAIL + "arm", f"{function} {nth} {error} {pid} {start:#x} {end:#x}")
     try:
         life.live()
         outcome = "worked"
@@ -180,6 +190,12 @@ def once(args, tally, function, nth, error):
         outcome = str(e)
     disarm()
     happened, calls = read(FAIL + "failed").strip() == "Y", read(FAIL + "calls").strip()
+    said = log.lines()
+    os.close(log.fd)
+    if args.said and happened and outcome != "worked" and (lives is Load or read(FAIL + "inside").strip() == "Y"):
+        of = "" if lives is Load else f"{args.address}:"
+        if not any(line.startswith(f"{DRIVER}: ") and of in line for line in said):
+            sys.exit(f"FAILED: call {nth} of {function} failed in the driver: {outcome}; it does not say so: {said}")
     life.clear()
     limit = time.monotonic() + PATIENCE
     while left := life.left():
@@ -193,6 +209,8 @@ def once(args, tally, function, nth, error):
         life.clear()
     elif outcome != "worked":
         sys.exit(f"FAILED: {outcome}, and nothing had been made to fail")
+    elif calls == "0":
+        sys.exit(f"FAILED: {function} is not called")
     else:
         print(f"{function}: {calls} calls", flush=True)
     return happened
@@ -201,11 +219,15 @@ def once(args, tally, function, nth, error):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--every", type=int, default=1, metavar="N")
+    p.add_argument("--inside", action="store_true")
+    p.add_argument("--said", action="store_true")
     p.add_argument("--address", default="10.0.0.1")
     p.add_argument("life", choices=["load", "session", "io"])
     p.add_argument("functions", nargs="+", metavar="FUNCTION=ERROR")
     args = p.parse_args()
     tally = collections.Counter()
+    # Only a long run tries others than the last one did.
+    random.seed(None if os.environ.get("SOAK") else 1)
     for function, _, error in (f.partition("=") for f in args.functions):
         error = -getattr(errno, error, 0) or int(error)
         nth = 1

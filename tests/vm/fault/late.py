@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Commands that may time out, in threads, until a file is gone.
 
-  late.py DISK FILE
+  late.py SG FILE PROGRESS
+
+The disk, by its /dev/sgN, is one of zeroes. Not by /dev/sdX: commands to that have seven seconds
+at least. With allow_dio set for the module sg, its memory is ours.
 
 A read has to bring what was written there, or fail. A write that fails may have been done
 or not, but must not be done later. Once a command is back, well or not, its memory is filled
-and must stay as it is: it is looked at before it is used again, and at the end.
+and must stay as it is: it is looked at before it is used again, and at the end. PROGRESS has how many
+were good so far.
 """
 import ctypes
 import mmap
@@ -19,8 +23,9 @@ sys.path.insert(0, "/share/tests/vm")
 import sgio  # noqa: E402
 
 THREADS, SLOTS, BUFFERS, SIZE, PAGE = 12, 8, 6, 65536, 4096
-TIMEOUT_MS = 2000
-disk, running = sys.argv[1:]
+TIMEOUT_MS = 1000
+DIRECT_IO, INFO_DIRECT = 1, 6     # SG_FLAG_DIRECT_IO; SG_INFO_DIRECT_IO_MASK, of which 2 is yes
+node, running, progress = sys.argv[1:]
 lock = threading.Lock()
 count = {"good": 0, "failed": 0, "looked at": 0}
 wrong = []
@@ -83,7 +88,9 @@ class Worker(threading.Thread):
             buffer.fill(b"\xa5" * SIZE)
             cdb, direction = sgio.read16(lba, SIZE // 512), sgio.IN
         self.since = time.monotonic()
-        h, _ = self.device.transfer(cdb, direction, buffer.address, SIZE, TIMEOUT_MS)
+        h, _ = self.device.transfer(cdb, direction, buffer.address, SIZE, TIMEOUT_MS, DIRECT_IO)
+        if h.info & INFO_DIRECT != 2:
+            wrong.append("the memory is not accessed directly")
         self.since = None
         good = not h.status and not h.host_status and not h.driver_status & 15
         got = buffer.memory[:] if good and not write else None
@@ -117,15 +124,13 @@ class Worker(threading.Thread):
 
 
 if __name__ == "__main__":
-    device = sgio.Device(disk)
-    zero = bytes(SIZE)
-    for n in range(THREADS * SLOTS):
-        os.pwrite(device.fd, zero, n * SIZE)
-    os.fsync(device.fd)
-    workers = [Worker(n, device) for n in range(THREADS)]
+    workers = [Worker(n, sgio.Device(node)) for n in range(THREADS)]
     for worker in workers:
         worker.start()
     while os.path.exists(running) and not wrong:
+        with open(progress + ".new", "w") as f:
+            f.write(f"{count['good']} good\n")
+        os.rename(progress + ".new", progress)
         time.sleep(.1)
     end = time.monotonic() + 120
     for worker in workers:

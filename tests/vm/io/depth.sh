@@ -24,7 +24,7 @@ try() { # CMDS_MAX QUEUE_DEPTH
 	[ "$want" -le "$can" ] || want=$can
 	equal "queue_depth of the disk" "$want" "$(cat "/sys/block/${disk##*/}/device/queue_depth")"
 	say "cmds_max $1: can_queue $can, queue_depth $want"
-	verified "cmds_max $1" --bs=4k --size=3m --iodepth=256
+	verified "cmds_max $1" --bs=4k --size="$(slow 3m 1m)" --iodepth=256
 	same_content /tmp/d0
 	logout $iqn
 }

@@ -14,7 +14,8 @@ discover
 sizes="512 4096 7680 8192 8704 12288 16384 61440 65536 69632 131072 524288"
 
 try() { # IMMEDIATE INITIAL_R2T FIRST_BURST
-	local jobs=() n=0 bs
+	local jobs=() n=0 bs count
+	count=$(slow 64 16)
 	lio_set $iqn param/ImmediateData "$1"
 	lio_set $iqn param/InitialR2T "$2"
 	lio_set $iqn param/FirstBurstLength "$3"
@@ -25,7 +26,7 @@ try() { # IMMEDIATE INITIAL_R2T FIRST_BURST
 	equal "negotiated ImmediateData" "$1" "$(tr 10 YN <"/sys/class/iscsi_session/$session/immediate_data" | sed 's/Y/Yes/; s/N/No/')"
 	equal "negotiated InitialR2T" "$2" "$(tr 10 YN <"/sys/class/iscsi_session/$session/initial_r2t" | sed 's/Y/Yes/; s/N/No/')"
 	for bs in $sizes; do
-		jobs+=(--name="bs-$bs" --bs="$bs" --offset=$((n++ * 4))m --size=$((bs * 64 < 1 << 20 ? bs * 64 : 1 << 20)))
+		jobs+=(--name="bs-$bs" --bs="$bs" --offset=$((n++ * 4))m --size=$((bs * count < 1 << 20 ? bs * count : 1 << 20)))
 	done
 	verified "ImmediateData=$1 InitialR2T=$2 FirstBurst=$3" --iodepth=4 "${jobs[@]}"
 	same_content /tmp/d0

@@ -31,7 +31,7 @@ for place in "$s0 0" "$s0 1" "$s0 2" "${s1[0]} 0" "${s1[1]} 1" "${s1[2]} 2"; do
 	jobs+=(--name="d$((n++))" --filename="$d" --offset=0)
 done
 equal "disks that differ" 6 "$(printf '%s\n' "${disks[@]}" | sort -u | wc -l)"
-must "I/O on all of them" fio --rw=randwrite --bs=16k --size=4m --ioengine=libaio --iodepth=8 --thread \
+must "I/O on all of them" fio --rw=randwrite --bs=16k --size="$(slow 4m 1m)" --ioengine=libaio --iodepth=8 --thread \
 	--direct=1 --verify=crc32c --verify_fatal=1 --randrepeat=0 --output=$results/fio "${jobs[@]}"
 say "6 LUNs by 4 sessions verified at once"
 

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Discovery and login to an address that cannot work end in bounded time, with an error,
-# and leave nothing behind; then the right address works.
+# and leave nothing behind; so does a device that cannot register memory. Then the right
+# address works.
+# module: no_registration
 . /share/tests/vm/lib.sh
 initiator_up
 backstore d0 ramdisk 16
@@ -27,11 +29,14 @@ try() { # WHAT PORTAL REASON
 	kill -0 "$(pidof iscsid | cut -d' ' -f1)" || fail "$1: iscsid is gone"
 }
 
-try "no route" 192.0.2.1:3260 "no RDMA device has a route to this address"
+try "no route" 192.0.2.1:3260 "cannot connect, at address: no RDMA device has a route to this address"
 try "no RDMA device" 10.9.0.2:3260 "cannot connect, at address: no RDMA device leads there"
 try "nobody listens" 10.0.0.1:3999 "cannot connect, at answer of the portal: refused"
 try "nobody there" 10.0.0.77:3260 "cannot connect, at address: no answer"
 try "TCP portal" 10.0.0.1:3270 "cannot connect, at answer of the portal: refused"
+must "device without registration" modprobe no_registration netdev=eth0
+try "no registration" "$portal" "cannot connect, at address: device rxe_eth0 cannot register memory"
+must "device with registration" modprobe -r no_registration
 discover
 connect $iqn
-verified "the right address" --size=1m
+verified "the right address" --size="$(slow 1m 256k)"

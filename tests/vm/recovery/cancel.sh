@@ -40,6 +40,6 @@ wait_for 180 "login after it" iscsiadm -m node -T $iqn -l
 session=$(session_of $iqn | tail -n 1)
 wait_for 60 "disk" disk_of "$session" 0
 disk=$(disk_of "$session" 0)
-verified "after it" --size=1m
+verified "after it" --size="$(slow 1m 256k)"
 # The endpoint of the killed iscsid has no owner in user space. That it does not keep the
 # driver from being unloaded is seen at the end, as in every test.

@@ -8,7 +8,7 @@ remote_target
 set_node $iqn node.session.timeo.replacement_timeout 10
 set_node $iqn 'node.conn[0].timeo.logout_timeout' 5
 connect $iqn
-verified "before" --size=1m
+verified "before" --size="$(slow 1m 256k)"
 
 vm_kill target
 dd if=/dev/zero of="$disk" bs=64k count=64 oflag=direct 3>&- 4>&- 2>/run/dd &

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The driver cannot be unloaded while a session uses it, and leaves nothing behind when it
-# is: loaded and unloaded 50 times, with sessions in between.
+# is: loaded and unloaded again and again, with sessions in between.
 . /share/tests/vm/lib.sh
 one_disk ramdisk 16
 traffic_start
@@ -14,10 +14,11 @@ traffic_stop
 logout $iqn
 unload_driver
 
-for n in {1..50}; do
+cycles=$(slow 50 10)
+for n in $(seq "$cycles"); do
 	must "load $n" modprobe "$DRIVER"
 	[ -d /sys/class/iscsi_transport/iser ] || fail "no transport after load $n"
-	if ((n % 10 == 0)); then
+	if ((n % (cycles / 5) == 0)); then
 		connect $iqn
 		verified "session-$n" --size=256k
 		logout $iqn
@@ -27,5 +28,5 @@ for n in {1..50}; do
 	fi
 	[ ! -e /sys/class/iscsi_transport/iser ] || fail "the transport is still there after unload $n"
 done
-say "50 times, with 5 sessions"
+say "$cycles times, with 5 sessions"
 load_driver

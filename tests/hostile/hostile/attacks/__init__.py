@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0
 """The attacks, a module for each kind."""
-from . import access, connect, fuzz, invalidation, pdus  # noqa: F401
+from . import access, connect, fuzz, invalidation, lax, pdus, tardy  # noqa: F401

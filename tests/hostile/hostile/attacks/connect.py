@@ -155,6 +155,11 @@ class Hangs_up_in_a_command(Attack):
         return True
 
 
+@attack(trigger="write", ends="")
+class Hangs_up_in_a_write(Hangs_up_in_a_command):
+    """The target disconnects when a write has come, before it has fetched the data."""
+
+
 @attack(trigger="read", ends="")
 class Hangs_up_in_the_data(Attack):
     """The target disconnects when a command's data has been moved."""
@@ -177,6 +182,26 @@ class Holds_on(Attack):
         self.target.loop.after(30, session.end)
         self.over()
         return True
+
+
+### PDUs that are for later
+
+class Too_early(Attack):
+    """Before the first login response comes a PDU of the full-feature phase: the login goes
+    on or fails."""
+
+    def login(self, session, request, response):
+        session.send(self.early())
+        self.under_way()
+        return False
+
+
+for _name, _early in {"event": lambda: pdu.async_message(1), "ping": lambda: pdu.nop_in(ttt=7),
+                      "reject": lambda: pdu.reject(4, b"\x43" + bytes(47)),
+                      "logout-response": lambda: pdu.logout_response(b"\xff" * 4)}.items():
+    register(type(f"Early_{_name}", (Too_early,), {
+        "__doc__": Too_early.__doc__, "__module__": __name__, "early": staticmethod(_early),
+        "expect": Expect(trigger="login", io="any")}), f"early-{_name}")
 
 
 ### Login responses that do not fit
