@@ -227,7 +227,9 @@ impl Connection {
         history: Arc<History>,
     ) -> Result {
         let ids = connection.ids();
-        let connection = KBox::new(connection, GFP_KERNEL)?;
+        let connection = KBox::new(connection, GFP_KERNEL)
+            .map_err(Error::from)
+            .inspect_err(log::cannot(self.address(), "make ready for a session"))?;
         self.bound.publish(connection).map_err(|_| EBUSY)?;
         self.observed.bind(ids, history);
         Ok(())
