@@ -50,9 +50,10 @@ class Vm:
         await self.mon_in.readuntil(b"(qemu) ")
 
     async def booted(self):
-        """Waits until it answers."""
+        """Waits for the answer that it gives of its own accord. It is asked nothing before: UEFI would
+        have swallowed that."""
         try:
-            await asyncio.wait_for(self.run("true"), BOOT_LIMIT)
+            await asyncio.wait_for(self.answer(), BOOT_LIMIT)
         except asyncio.TimeoutError:
             await self.kill()
             raise Ended(f"guest {self.name} has not booted in {BOOT_LIMIT} s") from None
@@ -64,6 +65,9 @@ class Vm:
     async def run(self, command, show=None):
         """Runs a shell command in the guest; its output and exit status."""
         self.ctl.write(base64.b64encode(command.encode()) + b"\n")
+        return await self.answer(show)
+
+    async def answer(self, show=None):
         data = b""
         while True:
             part = await self.out.read(1 << 16)
@@ -93,10 +97,24 @@ class Vm:
             await self.process.wait()
 
 
-def running(folder):
-    """The disk of --machine. A copy: a script that is run again, see BOOTS, finds no more on it
+# Of the files of --machine, those that it writes to.
+WRITTEN = ["root.ext4", "vars.fd"]
+
+
+def running(folder, file):
+    """The copy that it writes to: a script that is run again, see BOOTS, finds no more there
     than the first time."""
-    return f"{folder}/running.ext4"
+    return f"{folder}/running-{file}"
+
+
+def firmware(machine):
+    """For a machine that boots by UEFI; what is loaded is found on the disk esp. Secure Boot wants
+    the variables to be out of the system's reach (SMM)."""
+    cmd = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"]
+    for file, mode in (f"{machine}/code.fd", "on"), (running(machine, "vars.fd"), "off"):
+        cmd += ["-drive", f"file={file},if=pflash,format=raw,readonly={mode}"]
+    return cmd + ["-drive", f"file={machine}/esp,id=esp,if=none,format=raw,snapshot=on",
+                  "-device", "virtio-blk-pci,drive=esp,serial=esp,bootindex=0"]
 
 
 def qemu(args, tmp, images, name, number, peers):
@@ -108,7 +126,7 @@ def qemu(args, tmp, images, name, number, peers):
     cmdline = "console=ttyS0 root=/dev/vda rw panic=-1 oops=panic mitigations=off loglevel=5 " \
               "log_buf_len=4M no_timer_check"   # which fails, and panics, where the host is busy
     if machine:
-        images = [("root", running(machine)), *images[1:]]
+        images = [("root", f) for f in [running(machine, "root.ext4")] if os.path.exists(f)] + images[1:]
     else:
         cmdline += f" init=/sbin/guest-init guest.name={name}"
     if os.path.exists(f"{kernel}/cmdline"):
@@ -125,13 +143,16 @@ def qemu(args, tmp, images, name, number, peers):
     cmd = ["qemu-system-x86_64", "-name", name, "-accel", accel,
            "-cpu", "host" if accel == "kvm" else "max", "-smp", "2", "-m", args.memory,
            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-           "-kernel", f"{kernel}/vmlinuz", "-append", cmdline,
            "-serial", f"file:{args.dir}/console-{name}.log",
            "-monitor", "chardev:mon", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
            "-device", "virtserialport,chardev=ctl,name=ctl",
            "-device", "virtserialport,chardev=out,name=out"]
-    if os.path.exists(f"{kernel}/initrd"):
-        cmd += ["-initrd", f"{kernel}/initrd"]
+    if machine and os.path.exists(f"{machine}/code.fd"):
+        cmd += firmware(machine)
+    else:
+        cmd += ["-kernel", f"{kernel}/vmlinuz", "-append", cmdline]
+        if os.path.exists(f"{kernel}/initrd"):
+            cmd += ["-initrd", f"{kernel}/initrd"]
     for serial, image in images:
         kept = "cache=unsafe" if machine and serial == "root" else "snapshot=on"
         cmd += ["-drive", f"file={image},id={serial},if=none,format=raw,{kept}",

@@ -22,16 +22,9 @@ as_it_is() {
 		lsinitramfs "$2" | grep -vE "/(local\.conf|10-rdma\.link)$" | sort' sh "$modules" "$initrd"
 }
 
-# What an administrator of this machine has set up: the name and the size of the frames of
-# the RDMA interface, its address, an RDMA device over it, an option of ib_iser.
-mkdir -p "$changed"/etc/{modprobe.d,systemd/network,network/interfaces.d}
-cat >"$changed/etc/systemd/network/10-rdma.link" <<-EOT
-	[Match]
-	MACAddress=52:54:00:00:01:01
-	[Link]
-	Name=rdma0
-	MTUBytes=9000
-EOT
+# What an administrator of this machine has set up: its RDMA device, an option of ib_iser.
+rdma_by_name
+mkdir -p "$changed"/etc/{modprobe.d,network/interfaces.d}
 cat >"$changed/etc/network/interfaces.d/rdma" <<-EOT
 	auto rdma0
 	iface rdma0 inet static
@@ -80,23 +73,10 @@ say "signed, and in the initramfs"
 ### Booted, as a guest that scripts/guest can talk to
 
 machine=$work/machine
-agent=$work/agent
-mkdir -p "$machine" "$agent/share" "$agent"/etc/systemd/system/multi-user.target.wants
-cat >"$agent/etc/systemd/system/guest-agent.service" <<-EOT
-	[Unit]
-	Description=Commands from the host
-	After=multi-user.target
-	RequiresMountsFor=/share
-	[Service]
-	ExecStart=/bin/bash /share/tests/vm/init agent
-	KillMode=process
-EOT
-ln -s ../guest-agent.service "$agent/etc/systemd/system/multi-user.target.wants/"
-echo '/dev/disk/by-id/virtio-share /share ext4 ro 0 0' >"$agent/etc/fstab"
-echo debian >"$agent/etc/hostname"
+mkdir -p "$machine"
 cp -L "$changed$initrd" "$machine/initrd"
 cp "${below#*:}/boot/vmlinuz-$release" "$machine/vmlinuz"
-image_of "$changed:$below" "$agent" "$machine/root.ext4"
+image_of "$machine/root.ext4"
 say "an image of it"
 scripts/guest --quiet --dir "$work/guest" --limit 900 --memory 2G --env DRIVER=ib_iser_rs \
 	--peer debian --machine "debian=$machine" --disk 64M tests/user/guest/boots >"$work/guest.log" 2>&1 &
