@@ -19,7 +19,8 @@ use crate::{
     rdma::{
         post::FollowUp, //
         qp::QueuePair,
-        region::Access,
+        region::{Access, RemoteKey},
+        slot::Prepared,
     },
     series::ENOTCONN,
     sg::Direction,
@@ -27,91 +28,164 @@ use crate::{
 };
 
 /// Sends a SCSI command. Softirq or not, under the session's forward lock.
+///
+/// Each way that data may go is a path of its own, so that none pays for what the others need.
 pub(super) fn send(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    task: Task<'_>,
+) -> Result {
+    let command = task.command().ok_or(EINVAL)?;
+    let len = command.data_len();
+    match command.direction() {
+        Some(Direction::FromDevice) => read(observed, queue_pair, task, len),
+        Some(Direction::ToDevice) => write(observed, queue_pair, task, len),
+        None => without_data(observed, queue_pair, task),
+    }
+}
+
+/// What a command sends but for its header.
+#[derive(Default)]
+struct Sent {
+    /// Bytes that go along with it.
+    immediate: usize,
+    /// Bytes that follow it unasked.
+    unsolicited: usize,
+    /// The key that it tells the target.
+    stag: Option<u32>,
+}
+
+/// What the target is told of a region, without the first `skip` bytes of it.
+#[inline(always)]
+fn advertised(key: RemoteKey, skip: usize) -> RemoteBuffer {
+    RemoteBuffer {
+        stag: key.rkey,
+        base: key.base + skip as u64,
+    }
+}
+
+/// No more than the request.
+fn nothing() -> impl ExactSizeIterator<Item = FollowUp<HEADERS_LEN>> {
+    core::iter::empty()
+}
+
+#[inline(always)]
+fn prepare<'a>(
+    queue_pair: &'a QueuePair<Queue>,
+    task: &Task<'_>,
+    direction: Direction,
+) -> Result<Prepared<'a, Queue>> {
+    queue_pair.prepare(task.index(), task.hold().ok_or(ENOTCONN)?, direction)
+}
+
+#[inline(always)]
+fn read(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    mut task: Task<'_>,
+    len: usize,
+) -> Result {
+    let mut transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
+    let key = transfer.register(Access::RemoteWrite)?;
+    let header = ControlHeader {
+        read: Some(advertised(key, 0)),
+        write: None,
+    };
+    task.set_prefix(&header.encode());
+    let sent = Sent {
+        stag: Some(key.rkey),
+        ..Sent::default()
+    };
+    watched(observed, &task, &transfer, Some(Direction::FromDevice), len, &sent);
+    transfer.post(0, nothing(), true)?;
+    observed.sent.commands_read.add(1);
+    observed.sent.bytes_read.add(len as u64);
+    observed.sent.registered_commands.add(1);
+    Ok(())
+}
+
+#[inline(always)]
+fn write(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    mut task: Task<'_>,
+    len: usize,
+) -> Result {
+    let mut sent = Sent {
+        immediate: task.immediate_len(),
+        unsolicited: task.unsolicited_len(),
+        stag: None,
+    };
+    let first = sent.immediate + sent.unsolicited;
+    let mut transfer = prepare(queue_pair, &task, Direction::ToDevice)?;
+    let mut header = ControlHeader::default();
+    // The target reads what it is not sent.
+    if first < len {
+        let key = transfer.register(Access::RemoteRead)?;
+        sent.stag = Some(key.rkey);
+        header.write = Some(advertised(key, first));
+    }
+    task.set_prefix(&header.encode());
+    watched(observed, &task, &transfer, Some(Direction::ToDevice), len, &sent);
+
+    let segment = task.max_data_segment().max(1);
+    // Most commands have none, and a division takes long.
+    let pdus = match sent.unsolicited {
+        0 => 0,
+        unsolicited => unsolicited.div_ceil(segment),
+    };
+    let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
+    transfer.post(sent.immediate, data_outs, true)?;
+    let counts = &observed.sent;
+    counts.commands_write.add(1);
+    counts.bytes_write.add(len as u64);
+    if sent.stag.is_some() {
+        counts.registered_commands.add(1);
+    }
+    if sent.immediate > 0 {
+        counts.immediate_commands.add(1);
+        counts.immediate_bytes.add(sent.immediate as u64);
+    }
+    counts.unsolicited_pdus.add(pdus as u64);
+    Ok(())
+}
+
+fn without_data(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
     mut task: Task<'_>,
 ) -> Result {
-    let command = task.command().ok_or(EINVAL)?;
-    let (direction, len) = (command.direction(), command.data_len());
-    // libiscsi leaves what a task had to send before, where there is nothing to send now.
-    let (immediate, unsolicited) = if direction == Some(Direction::ToDevice) {
-        (task.immediate_len(), task.unsolicited_len())
-    } else {
-        (0, 0)
-    };
+    let transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
+    task.set_prefix(&ControlHeader::default().encode());
+    watched(observed, &task, &transfer, None, 0, &Sent::default());
+    transfer.post(0, nothing(), true)?;
+    observed.sent.commands_none.add(1);
+    Ok(())
+}
 
-    let owner = task.hold().ok_or(ENOTCONN)?;
-    let mut transfer = queue_pair.prepare(
-        task.index(),
-        owner,
-        direction.unwrap_or(Direction::FromDevice),
-    )?;
-    let mut header = ControlHeader::default();
-    match direction {
-        Some(Direction::FromDevice) => {
-            let key = transfer.register(Access::RemoteWrite)?;
-            header.read = Some(RemoteBuffer {
-                stag: key.rkey,
-                base: key.base,
-            });
-        }
-        // The target reads what it is not sent.
-        Some(Direction::ToDevice) if immediate + unsolicited < len => {
-            let key = transfer.register(Access::RemoteRead)?;
-            header.write = Some(RemoteBuffer {
-                stag: key.rkey,
-                base: key.base + (immediate + unsolicited) as u64,
-            });
-        }
-        _ => {}
-    }
-    task.set_prefix(&header.encode());
-
-    let segment = task.max_data_segment().max(1);
-    // Most commands have none, and a division takes long.
-    let pdus = match unsolicited {
-        0 => 0,
-        _ => unsolicited.div_ceil(segment),
-    };
-    let stag = header.read.or(header.write).map(|buffer| buffer.stag);
+/// Tells of a command that is about to be posted, and when that was.
+#[inline(always)]
+fn watched(
+    observed: &Observed,
+    task: &Task<'_>,
+    transfer: &Prepared<'_, Queue>,
+    direction: Option<Direction>,
+    len: usize,
+    sent: &Sent,
+) {
     trace::tell!(command_posted, {
         let command = trace::Command {
             itt: task.itt(),
             write: direction == Some(Direction::ToDevice),
             bytes: len,
             segments: transfer.segments(),
-            immediate,
-            unsolicited,
-            stag,
+            immediate: sent.immediate,
+            unsolicited: sent.unsolicited,
+            stag: sent.stag,
         };
         (observed.who(), command)
     });
     transfer.stamp(latency::begin());
-    let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
-    transfer.post(immediate, data_outs, true)?;
-
-    let sent = &observed.sent;
-    match direction {
-        None => sent.commands_none.add(1),
-        Some(Direction::FromDevice) => {
-            sent.commands_read.add(1);
-            sent.bytes_read.add(len as u64);
-        }
-        Some(Direction::ToDevice) => {
-            sent.commands_write.add(1);
-            sent.bytes_write.add(len as u64);
-        }
-    }
-    if stag.is_some() {
-        sent.registered_commands.add(1);
-    }
-    if immediate > 0 {
-        sent.immediate_commands.add(1);
-        sent.immediate_bytes.add(immediate as u64);
-    }
-    sent.unsolicited_pdus.add(pdus as u64);
-    Ok(())
 }
 
 /// The next Data-Out PDU of a command (RFC 7145 section 7.3.5).
