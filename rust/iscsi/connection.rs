@@ -177,6 +177,7 @@ impl Connection {
     /// # Errors
     ///
     /// An `ISCSI_ERR_*` if the PDU does not fit.
+    #[inline(always)]
     pub(crate) fn complete(
         &self,
         header: &[u8; HEADER_LEN],

@@ -15,7 +15,11 @@ use super::{
     wire::{Pdu, ProtocolError, TargetOpcode, BHS_LEN},
 };
 use crate::{
-    iscsi::{parameter::ConnectionError, task::TaskReference},
+    iscsi::{
+        connection::Connection,
+        parameter::ConnectionError,
+        task::TaskReference, //
+    },
     rdma::{
         context::{AnswerError, Context},
         qp::{Consumer, Failure},
@@ -29,6 +33,7 @@ use crate::{
 impl Consumer for Queue {
     type Owner = TaskReference;
 
+    #[inline(always)]
     fn received(&self, cx: &mut Context<'_, Self>, message: Message) {
         if self.connection.is_broken() {
             return;
@@ -41,81 +46,31 @@ impl Consumer for Queue {
             Err(error) => return self.refuse(&error),
         };
         if message.invalidated().is_some() && !self.allows_remote_invalidation() {
-            return self.break_off(
-                ConnectionError::Proto,
-                Cause::InvalidationNotNegotiated,
-                fmt!("remote invalidation, which was not negotiated"),
-            );
+            return self.refuse_invalidation(Cause::InvalidationNotNegotiated);
         }
-        if let TargetOpcode::ScsiResponse = pdu.opcode() {
-            let itt = pdu.itt();
-            let Some(index) = session.task_index(itt) else {
-                return self.break_off(
-                    ConnectionError::BadItt,
-                    Cause::ForeignTag,
-                    fmt!("a SCSI response with ITT {itt:#x}, which is not of this session"),
-                );
-            };
-            self.connection.observed.received.responses.add(1);
-            trace::tell!(response, {
-                let invalidated = match message.invalidated() {
-                    Some(_) => Invalidated::Remotely,
-                    None if cx.is_advertised(index) => Invalidated::Locally,
-                    None => Invalidated::NotRegistered,
-                };
-                let response = traced::response(pdu.bhs(), itt, invalidated);
-                (self.connection.observed.who(), response)
-            });
-            if let Err((error, _)) = cx.answer(index, message) {
-                self.refuse_answer(error, itt);
-            }
-            return;
-        }
-        if message.invalidated().is_some() {
-            return self.break_off(
-                ConnectionError::Proto,
-                Cause::InvalidationMisplaced,
-                fmt!("remote invalidation by a PDU that is not a SCSI response"),
-            );
-        }
-        let observed = &self.connection.observed;
-        observed.received.control_pdus_received.add(1);
-        trace::tell!(
-            login,
-            traced::login(pdu.bhs()).map(|login| (observed.who(), login))
-        );
-        if let TargetOpcode::LoginResponse = pdu.opcode() {
-            self.note_refusal(pdu.bhs());
-        }
-        // libiscsi would complete any task that a tag names, among them one that is not to be
-        // answered and whose request is still being sent.
-        for itt in [Some(pdu.itt()), pdu.rejected_itt()].into_iter().flatten() {
-            if session
-                .task_index(itt)
-                .is_some_and(|index| cx.is_in_use(index))
-            {
-                return self.break_off(
-                    ConnectionError::BadItt,
-                    Cause::TagInUse,
-                    fmt!(
-                        "{:?} with ITT {itt:#x}, which is of another request",
-                        pdu.opcode()
-                    ),
-                );
-            }
-        }
-        let result = match pdu.opcode() {
-            TargetOpcode::LoginResponse | TargetOpcode::TextResponse => {
-                session.complete_negotiation(pdu.bhs(), pdu.data())
-            }
-            _ => session.complete(pdu.bhs(), pdu.data(), None),
+        let TargetOpcode::ScsiResponse = pdu.opcode() else {
+            return self.control_received(cx, session, message);
         };
-        if let Err(error) = result {
-            return self.refuse_by_libiscsi(error, cx.bytes(&message));
+        let itt = pdu.itt();
+        let Some(index) = session.task_index(itt) else {
+            return self.refuse_tag(itt);
+        };
+        self.connection.observed.received.responses.add(1);
+        trace::tell!(response, {
+            let invalidated = match message.invalidated() {
+                Some(_) => Invalidated::Remotely,
+                None if cx.is_advertised(index) => Invalidated::Locally,
+                None => Invalidated::NotRegistered,
+            };
+            let response = traced::response(pdu.bhs(), itt, invalidated);
+            (self.connection.observed.who(), response)
+        });
+        if let Err((error, _)) = cx.answer(index, message) {
+            self.refuse_answer(error, itt);
         }
-        self.recycle(cx, message);
     }
 
+    #[inline(always)]
     fn finished(&self, cx: &mut Context<'_, Self>, finished: Finished<TaskReference>) {
         let observed = &self.connection.observed;
         match finished.direction {
@@ -162,6 +117,54 @@ impl Queue {
         });
     }
 
+    /// A PDU that is not a SCSI response, and has been checked.
+    #[inline(never)]
+    fn control_received(&self, cx: &mut Context<'_, Self>, session: &Connection, message: Message) {
+        let pdu = match Pdu::parse(cx.bytes(&message)) {
+            Ok(pdu) => pdu,
+            Err(changed) => return self.refuse(&changed),
+        };
+        if message.invalidated().is_some() {
+            return self.refuse_invalidation(Cause::InvalidationMisplaced);
+        }
+        let observed = &self.connection.observed;
+        observed.received.control_pdus_received.add(1);
+        trace::tell!(
+            login,
+            traced::login(pdu.bhs()).map(|login| (observed.who(), login))
+        );
+        if let TargetOpcode::LoginResponse = pdu.opcode() {
+            self.note_refusal(pdu.bhs());
+        }
+        // libiscsi would complete any task that a tag names, among them one that is not to be
+        // answered and whose request is still being sent.
+        for itt in [Some(pdu.itt()), pdu.rejected_itt()].into_iter().flatten() {
+            if session
+                .task_index(itt)
+                .is_some_and(|index| cx.is_in_use(index))
+            {
+                return self.break_off(
+                    ConnectionError::BadItt,
+                    Cause::TagInUse,
+                    fmt!(
+                        "{:?} with ITT {itt:#x}, which is of another request",
+                        pdu.opcode()
+                    ),
+                );
+            }
+        }
+        let result = match pdu.opcode() {
+            TargetOpcode::LoginResponse | TargetOpcode::TextResponse => {
+                session.complete_negotiation(pdu.bhs(), pdu.data())
+            }
+            _ => session.complete(pdu.bhs(), pdu.data(), None),
+        };
+        if let Err(error) = result {
+            return self.refuse_by_libiscsi(error, cx.bytes(&message));
+        }
+        self.recycle(cx, message);
+    }
+
     /// Tells of a login that is refused. The connection goes on: user space deals with that.
     fn note_refusal(&self, bhs: &[u8; BHS_LEN]) {
         let observed = &self.connection.observed;
@@ -182,6 +185,7 @@ impl Queue {
         self.connection.break_off(error, reason, text);
     }
 
+    #[cold]
     fn refuse(&self, error: &ProtocolError) {
         let code = match error {
             ProtocolError::DataSegmentLength { .. } | ProtocolError::SenseLength { .. } => {
@@ -194,6 +198,27 @@ impl Queue {
         self.break_off(code, Reason::Malformed(error.kind()), fmt!("{error}"));
     }
 
+    #[cold]
+    fn refuse_invalidation(&self, cause: Cause) {
+        let text = match cause {
+            Cause::InvalidationMisplaced => {
+                "remote invalidation by a PDU that is not a SCSI response"
+            }
+            _ => "remote invalidation, which was not negotiated",
+        };
+        self.break_off(ConnectionError::Proto, cause, fmt!("{text}"));
+    }
+
+    #[cold]
+    fn refuse_tag(&self, itt: u32) {
+        self.break_off(
+            ConnectionError::BadItt,
+            Cause::ForeignTag,
+            fmt!("a SCSI response with ITT {itt:#x}, which is not of this session"),
+        );
+    }
+
+    #[cold]
     fn refuse_answer(&self, error: AnswerError, itt: u32) {
         match error {
             AnswerError::NotAwaited => self.break_off(
@@ -209,6 +234,7 @@ impl Queue {
         }
     }
 
+    #[cold]
     fn refuse_by_libiscsi(&self, error: u32, bytes: &[u8]) {
         match Pdu::parse(bytes) {
             Ok(pdu) => self.break_off(

@@ -251,6 +251,7 @@ impl<'a> Pdu<'a> {
     /// breaks a rule.
     ///
     /// May be called in softirq.
+    #[inline(always)]
     pub(crate) fn parse(received: &'a [u8]) -> Result<Self, ProtocolError> {
         let too_short = ProtocolError::TooShort {
             received: received.len(),

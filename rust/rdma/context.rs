@@ -11,6 +11,7 @@ use super::{
     fence::{Outcome, State},
     qp::{Consumer, Failure, Inner},
     receive::{Batch, Buffer, Message, Ring},
+    slot::Slot,
     statistics::Poster,
 };
 use crate::bindings;
@@ -186,6 +187,7 @@ impl<C: Consumer> Context<'_, C> {
     ///
     /// [`Consumer::finished`] gets it when the transfer is over: in this call, or once the
     /// peer's access and all sends have ended. On error the message comes back.
+    #[inline(always)]
     pub(crate) fn answer(
         &mut self,
         index: usize,
@@ -239,6 +241,7 @@ impl<C: Consumer> Context<'_, C> {
     }
 
     /// Changes the fence of slot `index`, and finishes it if it is complete by that.
+    #[inline(never)]
     fn advance(&mut self, index: usize, change: impl FnMut(State) -> Option<State>) {
         let inner = self.inner;
         let Some(slot) = self.exchange.slots.get(index) else {
@@ -247,11 +250,22 @@ impl<C: Consumer> Context<'_, C> {
         match slot.fence.update_seen(slot.fence.peek(), change) {
             Ok((before, Outcome::Complete)) => {
                 // SAFETY: By the outcome.
-                let finished = unsafe { slot.finish(before, inner.device()) };
-                inner.consumer().finished(self, finished);
+                unsafe { self.finish_later(slot, before) };
             }
             Ok((_, Outcome::Invalidate)) => inner.invalidate(slot, Poster::Completion),
             Ok((_, Outcome::Pending)) | Err(_) => {}
         }
+    }
+
+    /// Finishes a slot as [`Self::answer`] does, out of line: most are finished there.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Slot::finish`].
+    #[inline(never)]
+    unsafe fn finish_later(&mut self, slot: &Slot<C>, ended: State) {
+        // SAFETY: As the caller promises.
+        let finished = unsafe { slot.finish(ended, self.inner.device()) };
+        self.inner.consumer().finished(self, finished);
     }
 }

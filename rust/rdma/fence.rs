@@ -220,6 +220,7 @@ impl Fence {
     }
 
     /// Held to armed. Only for the holder.
+    #[inline(always)]
     pub(super) fn arm(&self, generation: Generation, awaited: &Awaited) -> State {
         let mut next = State(generation.0 | State::ARMED | awaited.sends as u32 & State::SENDS);
         for (wanted, bit) in [

@@ -105,6 +105,7 @@ impl<C: Consumer> Slot<C> {
     ///
     /// The caller holds the fence by [`super::fence::Outcome::Complete`], or the queue pair is drained and the
     /// slot armed.
+    #[inline(always)]
     pub(super) unsafe fn finish(&self, ended: State, device: &Device) -> Finished<C::Owner> {
         // SAFETY: By the type invariant it is initialised and ours.
         let content = unsafe { (*self.content.get()).assume_init_read() };
