@@ -5,7 +5,7 @@
 //! iscsiadm sends the requests of a discovery itself, and waits for the kernel's reply to each
 //! netlink message. An answer of the target that is there before that reply it takes in, and does
 //! not look for any more (open-iscsi 2.1.11, `__kipc_call()`): the discovery times out, crashes,
-//! and leaves its session. The class replies after [`Transport::transmit`] has returned; so that
+//! and leaves its session. The class replies after [`Transport::transmit_control`] has returned; so that
 //! no answer can overtake the reply, the request waits until the system call is over.
 
 use core::{marker::PhantomData, ptr::NonNull};
@@ -43,8 +43,7 @@ impl<T: Transport> Deferred<T> {
     pub(super) unsafe fn accept(task: *mut bindings::iscsi_task) -> bool {
         // SAFETY: As required of the caller: the task has a connection, and that a session.
         unsafe {
-            if !(*task).sc.is_null()
-                || (*(*task).conn).login_task != task
+            if (*(*task).conn).login_task != task
                 || (*(*(*task).conn).session).discovery_sess == 0
                 || Self::schedule((*task).conn).is_none()
             {
@@ -135,7 +134,7 @@ impl<T: Transport> Deferred<T> {
                 if Self::change_state(task, PENDING, bindings::ISCSI_TASK_RUNNING) {
                     // The task stays as it is until the connection is stopped: libiscsi has
                     // left it to the transport.
-                    if let Err(error) = to_result(TaskOps::<T>::transmit_now(task)) {
+                    if let Err(error) = to_result(TaskOps::<T>::transmit_control(task)) {
                         T::not_transmitted(endpoint, error);
                     }
                 }

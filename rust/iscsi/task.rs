@@ -226,18 +226,32 @@ impl<T: Transport> TaskOps<T> {
     pub(super) unsafe extern "C" fn transmit(task: *mut bindings::iscsi_task) -> c_int {
         // SAFETY: As required of the caller.
         unsafe {
-            if Deferred::<T>::accept(task) {
-                return 0;
+            if !(*task).sc.is_null() {
+                Self::transmit_by(task, T::transmit_command)
+            } else if Deferred::<T>::accept(task) {
+                0
+            } else {
+                Self::transmit_control(task)
             }
-            Self::transmit_now(task)
         }
     }
 
     /// # Safety
     ///
     /// As of [`Self::transmit`].
-    #[inline]
-    pub(super) unsafe fn transmit_now(task: *mut bindings::iscsi_task) -> c_int {
+    pub(super) unsafe fn transmit_control(task: *mut bindings::iscsi_task) -> c_int {
+        // SAFETY: As required of the caller.
+        unsafe { Self::transmit_by(task, T::transmit_control) }
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Self::transmit`].
+    #[inline(always)]
+    unsafe fn transmit_by(
+        task: *mut bindings::iscsi_task,
+        transmit: impl FnOnce(ArcBorrow<'_, T::Endpoint>, Task<'_>) -> Result,
+    ) -> c_int {
         // SAFETY: As required of the caller.
         let endpoint: Option<ArcBorrow<'_, T::Endpoint>> =
             unsafe { connection::endpoint_locked::<T>((*task).conn) };
@@ -250,7 +264,7 @@ impl<T: Transport> TaskOps<T> {
             prefix: T::HEADER_PREFIX,
             taken: &taken,
         };
-        match T::transmit(endpoint, task) {
+        match transmit(endpoint, task) {
             // libiscsi would give the reference back once more.
             Err(error) if !taken.get() => error.to_errno(),
             _ => 0,

@@ -81,13 +81,16 @@ pub(crate) trait Transport: Sized + 'static {
     /// The login is done and all parameters are known. May sleep.
     fn start(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: &Connection) -> Result;
 
-    /// Transmits a task. Called under the session's forward lock, so it must not sleep, and not
-    /// call [`Connection::fail`].
+    /// Transmits a SCSI command. Called under the session's forward lock, so it must not sleep, and
+    /// not call [`Connection::fail`].
     ///
     /// # Errors
     ///
-    /// A SCSI command is tried again later.
-    fn transmit(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
+    /// It is tried again later.
+    fn transmit_command(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
+
+    /// Transmits any other task, in the same way.
+    fn transmit_control(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
 
     /// A login or text request whose transmission had been put off could not be transmitted. The
     /// end of the connection is all that can tell. Called under the session's forward lock.

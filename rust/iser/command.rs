@@ -30,6 +30,7 @@ use crate::{
 /// Sends a SCSI command. Softirq or not, under the session's forward lock.
 ///
 /// Each way that data may go is a path of its own, so that none pays for what the others need.
+#[inline(always)]
 pub(super) fn send(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,

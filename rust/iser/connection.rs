@@ -212,12 +212,27 @@ impl Connection {
     }
 
     /// Runs `f` with the queue pair, if it still is there. `f` must not sleep.
+    #[inline(always)]
     pub(super) fn with_queue_pair<R>(
         &self,
         f: impl FnOnce(&QueuePair<Queue>) -> Result<R>,
     ) -> Result<R> {
         let revocable = self.queue_pair.get().ok_or(ENOTCONN)?;
         revocable.try_access_with(f).ok_or(ENOTCONN)?
+    }
+
+    /// As [`Self::with_queue_pair`], unless the connection has failed.
+    #[inline(always)]
+    pub(super) fn with_usable_queue_pair(
+        &self,
+        f: impl FnOnce(&QueuePair<Queue>) -> Result,
+    ) -> Result {
+        self.with_queue_pair(|queue_pair| {
+            if self.has_failed() {
+                return Err(ENOTCONN);
+            }
+            f(queue_pair)
+        })
     }
 
     /// Binds the session's connection, once.

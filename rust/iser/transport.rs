@@ -177,17 +177,15 @@ impl Transport for Iser {
         queue::start(&endpoint, connection)
     }
 
-    fn transmit(endpoint: ArcBorrow<'_, Connection>, task: Task<'_>) -> Result {
-        endpoint.with_queue_pair(|queue_pair| {
-            if endpoint.has_failed() {
-                return Err(ENOTCONN);
-            }
-            if task.command().is_some() {
-                command::send(&endpoint.observed, queue_pair, task)
-            } else {
-                control::send(&endpoint, queue_pair, task)
-            }
+    #[inline(always)]
+    fn transmit_command(endpoint: ArcBorrow<'_, Connection>, task: Task<'_>) -> Result {
+        endpoint.with_usable_queue_pair(|queue_pair| {
+            command::send(&endpoint.observed, queue_pair, task)
         })
+    }
+
+    fn transmit_control(endpoint: ArcBorrow<'_, Connection>, task: Task<'_>) -> Result {
+        endpoint.with_usable_queue_pair(|queue_pair| control::send(&endpoint, queue_pair, task))
     }
 
     fn not_transmitted(endpoint: ArcBorrow<'_, Connection>, error: Error) {

@@ -263,23 +263,48 @@ impl Fence {
         mut change: impl FnMut(State) -> Option<State>,
     ) -> Result<(State, Outcome), State> {
         loop {
-            let Some(next) = change(now).filter(|_| now.is_armed()) else {
-                return Err(now);
-            };
-            let complete = next.is_complete();
-            let word = if complete {
-                next.0 & State::GENERATION | State::HELD
-            } else {
-                next.0
-            };
-            let begun = |state: State| state.has(State::INVALIDATING);
-            match self.0.cmpxchg(now.0, word, Full) {
-                Ok(_) if complete => return Ok((now, Outcome::Complete)),
-                Ok(_) if begun(next) && !begun(now) => return Ok((now, Outcome::Invalidate)),
-                Ok(_) => return Ok((now, Outcome::Pending)),
-                // Acquires, so that `change` sees what belongs to the new state.
-                Err(_) => now = self.load(),
+            if let Some(result) = self.try_update(now, &mut change) {
+                return result;
             }
+            // Acquires, so that `change` sees what belongs to the new state.
+            now = self.load();
+        }
+    }
+
+    /// The request and all that follows it are in the send queue, of a transfer that was `armed`.
+    #[inline(always)]
+    pub(super) fn posted(&self, armed: State) -> Outcome {
+        // Mostly nothing has happened since, and what is to be done is known when this is compiled.
+        let posted = |now: State| Some(now.posted());
+        match self.try_update(armed, &mut { posted }) {
+            Some(Ok((_, outcome))) => outcome,
+            Some(Err(_)) => Outcome::Pending,
+            None => self.update(posted).map_or(Outcome::Pending, |(_, outcome)| outcome),
+        }
+    }
+
+    /// One attempt of [`Self::update`]; `None` if the state is not `now` any more.
+    #[inline(always)]
+    fn try_update(
+        &self,
+        now: State,
+        change: &mut impl FnMut(State) -> Option<State>,
+    ) -> Option<Result<(State, Outcome), State>> {
+        let Some(next) = change(now).filter(|_| now.is_armed()) else {
+            return Some(Err(now));
+        };
+        let complete = next.is_complete();
+        let word = if complete {
+            next.0 & State::GENERATION | State::HELD
+        } else {
+            next.0
+        };
+        let begun = |state: State| state.has(State::INVALIDATING);
+        match self.0.cmpxchg(now.0, word, Full) {
+            Ok(_) if complete => Some(Ok((now, Outcome::Complete))),
+            Ok(_) if begun(next) && !begun(now) => Some(Ok((now, Outcome::Invalidate))),
+            Ok(_) => Some(Ok((now, Outcome::Pending))),
+            Err(_) => None,
         }
     }
 

@@ -121,6 +121,7 @@ impl<C: Consumer> Inner<C> {
     ///
     /// `first` must head a chain of valid requests that ends with `last`; what they name must
     /// live until they complete or the queue pair is drained.
+    #[inline(always)]
     pub(super) unsafe fn post_chain(
         &self,
         first: *mut bindings::ib_send_wr,
@@ -156,15 +157,20 @@ impl<C: Consumer> Inner<C> {
             }
             return Ok(());
         }
-        // There was room for it, so the queue pair is of no use any more: neither is what the tag
-        // would have given back.
+        Err(self.post_failed(errno, core::ptr::eq(bad, first)))
+    }
+
+    /// There was room for what was not posted, so the queue pair is of no use any more: neither is
+    /// what its tag would have given back.
+    #[cold]
+    fn post_failed(&self, errno: i32, nothing_posted: bool) -> PostError {
         if !self.is_closing() {
             self.consumer.failed(Failure::Post);
         }
-        Err(PostError {
+        PostError {
             errno: Error::from_errno(errno),
-            nothing_posted: core::ptr::eq(bad, first),
-        })
+            nothing_posted,
+        }
     }
 
     /// Posts one signalled request whose entries, `count` with older ones, are reserved.
@@ -218,6 +224,7 @@ pub(super) struct Room<'a, C: Consumer> {
 }
 
 impl<'a, C: Consumer> Room<'a, C> {
+    #[inline(always)]
     pub(super) fn reserve(
         inner: &'a Inner<C>,
         entries: i32,
@@ -250,10 +257,18 @@ impl<'a, C: Consumer> Room<'a, C> {
 }
 
 impl<C: Consumer> Drop for Room<'_, C> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.inner.credits.give_unused(self.entries);
-        if let Ok(follow_ups) = self.inner.follow_ups() {
-            follow_ups.give(self.headers);
+        self.inner.give_back(self.entries, self.headers);
+    }
+}
+
+impl<C: Consumer> Inner<C> {
+    #[cold]
+    fn give_back(&self, entries: i32, headers: i32) {
+        self.credits.give_unused(entries);
+        if let Ok(follow_ups) = self.follow_ups() {
+            follow_ups.give(headers);
         }
     }
 }

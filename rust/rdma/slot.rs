@@ -118,6 +118,23 @@ impl<C: Consumer> Slot<C> {
         finished
     }
 
+    /// Empties a slot whose transfer was not posted, and makes it idle.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the fence, and `content` is initialised.
+    #[cold]
+    unsafe fn give_up(&self, generation: Generation, device: &Device) {
+        // SAFETY: As the caller promises; from here on it is not.
+        let content = unsafe { (*self.content.get()).assume_init_read() };
+        if let Some(data) = content.data {
+            // SAFETY: Mapped when it was prepared, for this device.
+            unsafe { data.unmap(device) };
+        }
+        drop(content.owner);
+        self.fence.release(generation);
+    }
+
     /// Posts the local invalidation that the fence has just begun to wait for.
     pub(super) fn post_invalidate(&self, inner: &Inner<C>) -> Result {
         let mut request = request(bindings::ib_wr_opcode_IB_WR_LOCAL_INV, ptr::null_mut());
@@ -312,8 +329,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         }
         if registering != 0 {
             // Not the finisher: the invalidation, if that is all, is still to come.
-            let posted = slot.fence.update_seen(armed, |now| Some(now.posted()));
-            if let Ok((_, Outcome::Invalidate)) = posted {
+            if slot.fence.posted(armed) == Outcome::Invalidate {
                 inner.invalidate(slot, Poster::Transmit);
             }
         }
@@ -353,14 +369,9 @@ impl<'a, C: Consumer> Prepared<'a, C> {
 }
 
 impl<C: Consumer> Drop for Prepared<'_, C> {
+    #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: By the invariant of the slot it is initialised and ours; from here on it is not.
-        let content = unsafe { (*self.slot.content.get()).assume_init_read() };
-        if let Some(data) = content.data {
-            // SAFETY: Mapped in `new`, for this device.
-            unsafe { data.unmap(self.inner.device()) };
-        }
-        drop(content.owner);
-        self.slot.fence.release(self.generation);
+        // SAFETY: It is held, and by the invariant of the slot `content` is initialised.
+        unsafe { self.slot.give_up(self.generation, self.inner.device()) };
     }
 }
