@@ -31,11 +31,7 @@ use crate::{
 ///
 /// Each way that data may go is a path of its own, so that none pays for what the others need.
 #[inline(always)]
-pub(super) fn send(
-    observed: &Observed,
-    queue_pair: &QueuePair<Queue>,
-    task: Task<'_>,
-) -> Result {
+pub(super) fn send(observed: &Observed, queue_pair: &QueuePair<Queue>, task: Task<'_>) -> Result {
     let command = task.command().ok_or(EINVAL)?;
     let len = command.data_len();
     match command.direction() {
@@ -97,7 +93,14 @@ fn read(
         stag: Some(key.rkey),
         ..Sent::default()
     };
-    watched(observed, &task, &transfer, Some(Direction::FromDevice), len, &sent);
+    watched(
+        observed,
+        &task,
+        &transfer,
+        Some(Direction::FromDevice),
+        len,
+        &sent,
+    );
     transfer.post(0, nothing(), true)?;
     observed.sent.commands_read.add(1);
     observed.sent.bytes_read.add(len as u64);
@@ -106,17 +109,55 @@ fn read(
 }
 
 #[inline(always)]
-fn write(
+fn write(observed: &Observed, queue_pair: &QueuePair<Queue>, task: Task<'_>, len: usize) -> Result {
+    let sent = Sent {
+        immediate: task.immediate_len(),
+        unsolicited: task.unsolicited_len(),
+        stag: None,
+    };
+    if sent.immediate >= len && sent.unsolicited == 0 {
+        write_at_once(observed, queue_pair, task, len)
+    } else {
+        write_in_parts(observed, queue_pair, task, len, sent)
+    }
+}
+
+/// A write whose data goes along with it.
+#[inline(always)]
+fn write_at_once(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
     mut task: Task<'_>,
     len: usize,
 ) -> Result {
-    let mut sent = Sent {
-        immediate: task.immediate_len(),
-        unsolicited: task.unsolicited_len(),
-        stag: None,
+    let sent = Sent {
+        immediate: len,
+        ..Sent::default()
     };
+    let transfer = prepare(queue_pair, &task, Direction::ToDevice)?;
+    task.set_prefix(&ControlHeader::default().encode());
+    watched(
+        observed,
+        &task,
+        &transfer,
+        Some(Direction::ToDevice),
+        len,
+        &sent,
+    );
+    transfer.post(len, nothing(), true)?;
+    count_write(observed, len, &sent);
+    Ok(())
+}
+
+/// A write of which the target reads at least a part, or gets it in other PDUs.
+#[inline(never)]
+fn write_in_parts(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    mut task: Task<'_>,
+    len: usize,
+    mut sent: Sent,
+) -> Result {
     let first = sent.immediate + sent.unsolicited;
     let mut transfer = prepare(queue_pair, &task, Direction::ToDevice)?;
     let mut header = ControlHeader::default();
@@ -127,16 +168,30 @@ fn write(
         header.write = Some(advertised(key, first));
     }
     task.set_prefix(&header.encode());
-    watched(observed, &task, &transfer, Some(Direction::ToDevice), len, &sent);
+    watched(
+        observed,
+        &task,
+        &transfer,
+        Some(Direction::ToDevice),
+        len,
+        &sent,
+    );
 
     let segment = task.max_data_segment().max(1);
-    // Most commands have none, and a division takes long.
+    // Most have none, and a division takes long.
     let pdus = match sent.unsolicited {
         0 => 0,
         unsolicited => unsolicited.div_ceil(segment),
     };
     let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
     transfer.post(sent.immediate, data_outs, true)?;
+    count_write(observed, len, &sent);
+    observed.sent.unsolicited_pdus.add(pdus as u64);
+    Ok(())
+}
+
+#[inline(always)]
+fn count_write(observed: &Observed, len: usize, sent: &Sent) {
     let counts = &observed.sent;
     counts.commands_write.add(1);
     counts.bytes_write.add(len as u64);
@@ -147,15 +202,9 @@ fn write(
         counts.immediate_commands.add(1);
         counts.immediate_bytes.add(sent.immediate as u64);
     }
-    counts.unsolicited_pdus.add(pdus as u64);
-    Ok(())
 }
 
-fn without_data(
-    observed: &Observed,
-    queue_pair: &QueuePair<Queue>,
-    mut task: Task<'_>,
-) -> Result {
+fn without_data(observed: &Observed, queue_pair: &QueuePair<Queue>, mut task: Task<'_>) -> Result {
     let transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
     task.set_prefix(&ControlHeader::default().encode());
     watched(observed, &task, &transfer, None, 0, &Sent::default());

@@ -67,12 +67,12 @@ impl<C: Consumer> Inner<C> {
                 if let Ok(follow_ups) = inner.follow_ups() {
                     let slot = follow_ups.slot(index);
                     follow_ups.give(1);
-                    cx.advance(slot, State::sent);
+                    cx.advance_later(slot, State::sent);
                 }
             }
             Purpose::Invalidate => {
                 inner.statistics.invalidated_locally();
-                cx.advance(index, State::invalidated);
+                cx.advance_later(index, State::invalidated);
             }
             Purpose::Plain | Purpose::Receive => {}
         }
@@ -234,14 +234,14 @@ impl<C: Consumer> Context<'_, C> {
                     // The invalidation that was provided for is not needed.
                     inner.credits.give(1);
                 }
-                self.advance(index, State::sent);
+                self.advance_later(index, State::sent);
             }
         }
         Ok(())
     }
 
     /// Changes the fence of slot `index`, and finishes it if it is complete by that.
-    #[inline(never)]
+    #[inline(always)]
     fn advance(&mut self, index: usize, change: impl FnMut(State) -> Option<State>) {
         let inner = self.inner;
         let Some(slot) = self.exchange.slots.get(index) else {
@@ -255,6 +255,12 @@ impl<C: Consumer> Context<'_, C> {
             Ok((_, Outcome::Invalidate)) => inner.invalidate(slot, Poster::Completion),
             Ok((_, Outcome::Pending)) | Err(_) => {}
         }
+    }
+
+    /// As [`Self::advance`], for what is not part of most commands.
+    #[inline(never)]
+    fn advance_later(&mut self, index: usize, change: impl FnMut(State) -> Option<State>) {
+        self.advance(index, change);
     }
 
     /// Finishes a slot as [`Self::answer`] does, out of line: most are finished there.

@@ -119,9 +119,18 @@ impl Credits {
     ///
     /// Those who were counted have left the lock that the device's driver posts under. Who saw
     /// that, as here, gets the lock after them, and its request a later place in the queue.
+    #[inline(always)]
     pub(super) fn take_unsignalled(&self) -> u64 {
         let posted = self.transmitted.unsignalled.get();
-        let mut along = self.along.read_once();
+        let along = self.along.read_once();
+        if along as u64 >= posted {
+            return 0;
+        }
+        self.take_up_to(posted, along)
+    }
+
+    #[inline(never)]
+    fn take_up_to(&self, posted: u64, mut along: i64) -> u64 {
         // Others may have seen more, and taken it.
         while (along as u64) < posted {
             match self.along.cmpxchg(along, posted as i64, Relaxed) {

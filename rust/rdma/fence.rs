@@ -206,6 +206,7 @@ impl Fence {
     }
 
     /// Idle to held, with the next generation. Fails if the slot is in use.
+    #[inline(always)]
     pub(super) fn hold(&self) -> Option<Generation> {
         // Who gets hold of it acquires what its last user left, by the exchange.
         let now = self.peek();
@@ -279,7 +280,9 @@ impl Fence {
         match self.try_update(armed, &mut { posted }) {
             Some(Ok((_, outcome))) => outcome,
             Some(Err(_)) => Outcome::Pending,
-            None => self.update(posted).map_or(Outcome::Pending, |(_, outcome)| outcome),
+            None => self
+                .update(posted)
+                .map_or(Outcome::Pending, |(_, outcome)| outcome),
         }
     }
 

@@ -62,7 +62,8 @@ impl MappedList {
     }
 
     /// Adds to `gather` what covers `len` bytes at `offset`; returns whether it could.
-    fn cover(&self, mut offset: usize, mut len: usize, lkey: u32, gather: &mut Gather) -> bool {
+    #[inline(always)]
+    fn cover(&self, mut offset: usize, mut len: usize, lkey: u32, gather: &mut Gather<'_>) -> bool {
         let mut sg = self.list.head.as_ptr();
         for _ in 0..self.mapped {
             if len == 0 {
@@ -95,12 +96,19 @@ impl MappedList {
 
 /// Where a send takes data from.
 pub(super) enum Source {
-    /// There is none.
-    Nothing,
     /// The mapped segments, under the local key.
     Segments(MappedList, u32),
     /// The slot's region.
     Region(RemoteKey),
+}
+
+/// Room for the entries of one send.
+pub(super) type Entries = [MaybeUninit<bindings::ib_sge>; MAX_SGE];
+
+/// Room with nothing in it.
+#[inline(always)]
+pub(super) const fn no_entries() -> Entries {
+    [const { MaybeUninit::uninit() }; MAX_SGE]
 }
 
 /// The entries of one send: its header, then its data.
@@ -108,19 +116,19 @@ pub(super) enum Source {
 /// # Invariants
 ///
 /// The first `len` of `entries` are initialised; `len` is at most `limit`, and that `MAX_SGE`.
-pub(super) struct Gather {
-    entries: [MaybeUninit<bindings::ib_sge>; MAX_SGE],
+pub(super) struct Gather<'a> {
+    entries: &'a mut Entries,
     len: usize,
     limit: usize,
 }
 
-impl Gather {
+impl<'a> Gather<'a> {
     /// With the header alone, for a device that takes `limit` entries.
     #[inline(always)]
-    pub(super) fn new(header: bindings::ib_sge, limit: usize) -> Self {
+    pub(super) fn new(entries: &'a mut Entries, header: bindings::ib_sge, limit: usize) -> Self {
         // INVARIANT: None is initialised.
         let mut gather = Self {
-            entries: [const { MaybeUninit::uninit() }; MAX_SGE],
+            entries,
             len: 0,
             limit: limit.min(MAX_SGE),
         };
@@ -128,6 +136,7 @@ impl Gather {
         gather
     }
 
+    #[inline(always)]
     fn push(&mut self, entry: bindings::ib_sge) -> bool {
         if self.len >= self.limit {
             return false;
@@ -137,30 +146,27 @@ impl Gather {
         };
         next.write(entry);
         // INVARIANT: It is initialised, and there was room.
-        self.len += 1;
+        self.len = self.len.wrapping_add(1);
         true
     }
 
     /// Entries that can be added.
     pub(super) fn room(&self) -> usize {
-        self.limit - self.len
+        self.limit.wrapping_sub(self.len)
     }
 
-    /// Adds what covers `len` bytes at `offset` of `source`, or nothing; returns whether it did.
-    pub(super) fn add(&mut self, source: &Source, offset: usize, len: usize) -> bool {
-        if len == 0 {
-            return true;
-        }
+    /// Adds what covers `len` bytes at `offset` of the mapped segments, or nothing; returns whether
+    /// it did.
+    #[inline(always)]
+    pub(super) fn add_segments(
+        &mut self,
+        data: &MappedList,
+        lkey: u32,
+        offset: usize,
+        len: usize,
+    ) -> bool {
         let before = self.len;
-        let added = match source {
-            Source::Nothing => false,
-            Source::Segments(data, lkey) => data.cover(offset, len, *lkey, self),
-            Source::Region(key) => self.push(bindings::ib_sge {
-                addr: key.base + offset as u64,
-                length: len as u32,
-                lkey: key.rkey,
-            }),
-        };
+        let added = data.cover(offset, len, lkey, self);
         if !added {
             // INVARIANT: Fewer than there were.
             self.len = before;
@@ -168,7 +174,27 @@ impl Gather {
         added
     }
 
+    /// Adds `len` bytes at `offset` of a region; returns whether there was room.
+    #[inline(always)]
+    pub(super) fn add_region(&mut self, key: &RemoteKey, offset: usize, len: usize) -> bool {
+        self.push(bindings::ib_sge {
+            addr: key.base.wrapping_add(offset as u64),
+            length: len as u32,
+            lkey: key.rkey,
+        })
+    }
+
+    /// Adds `len` bytes at `offset` of `source`, or nothing; returns whether it did.
+    pub(super) fn add(&mut self, source: &Source, offset: usize, len: usize) -> bool {
+        match source {
+            _ if len == 0 => true,
+            Source::Segments(data, lkey) => self.add_segments(data, *lkey, offset, len),
+            Source::Region(key) => self.add_region(key, offset, len),
+        }
+    }
+
     /// The entries, for a request that must not be posted when `self` is gone.
+    #[inline(always)]
     pub(super) fn entries(&mut self) -> &mut [bindings::ib_sge] {
         // SAFETY: By the type invariant.
         unsafe { core::slice::from_raw_parts_mut(self.entries.as_mut_ptr().cast(), self.len) }

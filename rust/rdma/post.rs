@@ -10,7 +10,7 @@ use kernel::{
 
 use super::{
     completion::Tag,
-    gather::{Gather, Source},
+    gather::{no_entries, Gather, Source},
     qp::{Consumer, Failure, Inner, QueuePair},
     slot::Slot,
     statistics::Poster,
@@ -196,7 +196,8 @@ impl<C: Consumer> Inner<C> {
             .follow_ups()?
             .next(index as u32, &follow_up.header)
             .ok_or(EINVAL)?;
-        let mut gather = Gather::new(header, self.max_send_sge());
+        let mut entries = no_entries();
+        let mut gather = Gather::new(&mut entries, header, self.max_send_sge());
         if !gather.add(source, follow_up.offset, follow_up.len) {
             return Err(EINVAL);
         }

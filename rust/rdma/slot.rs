@@ -7,7 +7,7 @@
 //! the peer has invalidated the key, or a local invalidation has completed. Only then is the
 //! owner given back. See [`super::fence`].
 
-use core::{cell::UnsafeCell, mem::MaybeUninit, ptr, slice};
+use core::{cell::UnsafeCell, mem::MaybeUninit, ptr};
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     device::{Device, ProtectionDomain},
     exchange::Exchange,
     fence::{Awaited, Fence, Generation, Outcome, State},
-    gather::{Gather, MappedList, Source},
+    gather::{no_entries, Gather, MappedList, Source},
     post::{request, send_request, FollowUp, Room},
     qp::{Consumer, Failure, Inner},
     receive::Message,
@@ -247,15 +247,14 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     ) -> Result {
         let slot = self.slot;
         let count = follow_ups.len();
-        let mut header = slot.header;
-        let mut gather;
-        let mut source = Source::Nothing;
-        let entries = if immediate == 0 && count == 0 {
-            slice::from_mut(&mut header)
-        } else {
-            gather = Gather::new(header, self.inner.max_send_sge());
-            source = self.gather(&mut gather, immediate, count)?;
-            gather.entries()
+        let mut entries = no_entries();
+        let mut gather = Gather::new(&mut entries, slot.header, self.inner.max_send_sge());
+        let by_region =
+            (immediate > 0 || count > 0) && self.gather(&mut gather, immediate, count)?;
+        // Of its own, as others may be about to finish the slot when it is needed.
+        let source = match count {
+            0 => None,
+            _ => Some(self.source(by_region)?),
         };
 
         // A send that reads nothing but its header needs no completion of its own.
@@ -275,7 +274,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         )?;
         self.exchange.headers.sync_for_device(&slot.header);
 
-        let mut send = send_request(entries);
+        let mut send = send_request(gather.entries());
         let send = &raw mut send;
         let mut register;
         let mut first = send;
@@ -299,7 +298,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
                 answer: answered,
                 region: registering != 0,
                 advertised: self.access.is_some_and(|access| access != Access::Local),
-                sends_use_region: matches!(source, Source::Region(_)),
+                sends_use_region: by_region,
             },
         );
         // From here on others may complete the slot at any time.
@@ -321,7 +320,10 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         let (inner, slot, index) = (prepared.inner, prepared.slot, prepared.index);
         for follow_up in follow_ups {
             // The slot waits for this send, so what `source` names is still mapped.
-            let posted = inner.post_follow_up(index as usize, &source, &follow_up);
+            let posted = match &source {
+                Some(source) => inner.post_follow_up(index as usize, source, &follow_up),
+                None => Err(EINVAL),
+            };
             if posted.is_err() {
                 inner.consumer().failed(Failure::Post);
                 break;
@@ -336,21 +338,21 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         Ok(())
     }
 
-    /// Adds the first `immediate` bytes of the data to `gather`; returns where this and what
-    /// follows take it from: its segments if they are few enough for every send, or else a
-    /// registration that makes one of them.
+    /// Adds the first `immediate` bytes of the data to `gather`; returns whether this, and what
+    /// follows, takes them from a registration that makes one segment of the data, and not from its
+    /// segments, which are too many for a send.
+    #[inline(always)]
     fn gather(
         &mut self,
-        gather: &mut Gather,
+        gather: &mut Gather<'_>,
         immediate: usize,
         follow_ups: usize,
-    ) -> Result<Source> {
-        let data = *self.data().ok_or(EINVAL)?;
+    ) -> Result<bool> {
+        let data = self.data().ok_or(EINVAL)?;
         let few = data.mapped as usize <= gather.room();
         if few || follow_ups == 0 {
-            let segments = Source::Segments(data, self.inner.local_key());
-            if gather.add(&segments, 0, immediate) {
-                return Ok(segments);
+            if gather.add_segments(data, self.inner.local_key(), 0, immediate) {
+                return Ok(false);
             }
             if few {
                 return Err(EINVAL);
@@ -359,12 +361,17 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         if self.access.is_none() {
             self.register(Access::Local)?;
         }
-        let region = Source::Region(self.slot.region.key());
-        if gather.add(&region, 0, immediate) {
-            Ok(region)
+        let added = immediate == 0 || gather.add_region(&self.slot.region.key(), 0, immediate);
+        added.then_some(true).ok_or(EINVAL)
+    }
+
+    /// Where the data comes from, for what follows the request.
+    fn source(&self, by_region: bool) -> Result<Source> {
+        Ok(if by_region {
+            Source::Region(self.slot.region.key())
         } else {
-            Err(EINVAL)
-        }
+            Source::Segments(*self.data().ok_or(EINVAL)?, self.inner.local_key())
+        })
     }
 }
 
