@@ -89,7 +89,11 @@ pub(crate) trait Transport: Sized + 'static {
     /// It is tried again later.
     fn transmit_command(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
 
-    /// Transmits any other task, in the same way.
+    /// Transmits any other task. Called as [`Self::transmit_command`] is.
+    ///
+    /// # Errors
+    ///
+    /// It is given up.
     fn transmit_control(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
 
     /// A login or text request whose transmission had been put off could not be transmitted. The

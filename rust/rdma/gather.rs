@@ -193,7 +193,7 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// The entries, for a request that must not be posted when `self` is gone.
+    /// The entries, for a request that must not be posted when the room for them is gone.
     #[inline(always)]
     pub(super) fn entries(&mut self) -> &mut [bindings::ib_sge] {
         // SAFETY: By the type invariant.

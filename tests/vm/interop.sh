@@ -37,21 +37,6 @@ siw_up() {
 	equal "RDMA devices" siw_eth0 "$(ls /sys/class/infiniband)"
 }
 
-# lio_over_siw - a target with a disk of 64 MiB, /tmp/d0, and the initiator, over iWARP.
-lio_over_siw() {
-	siw_up
-	lio_up
-	load_driver
-	iscsid_up
-	backstore d0 fileio /tmp/d0 64
-	# LIO listens at a portal's TCP port by itself, too, and with iWARP it is one and the same: that
-	# socket goes to a network where nobody asks for it.
-	must "a portal of LIO" unshare --net sh -euc 'ip link set lo up; ip addr add "${2%:*}/32" dev lo
-		mkdir -p "$0/target/iscsi/$1/tpgt_1/np/$2"' $config $iqn "$portal"
-	lio_target $iqn
-	lio_lun $iqn 0 d0
-}
-
 # scripted_target OPTIONS… - the scripted target of tests/hostile, which behaves as long as
 # it has not been told otherwise; its name is $iqn and its portal $portal. stopped, it says
 # nothing on all its connections, which stay up.

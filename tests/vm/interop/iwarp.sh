@@ -7,7 +7,17 @@
 # kernel: debug
 . /share/tests/vm/lib.sh
 . /share/tests/vm/interop.sh
-lio_over_siw
+siw_up
+lio_up
+load_driver
+iscsid_up
+backstore d0 fileio /tmp/d0 16
+# LIO listens at a portal's TCP port by itself, too, and with iWARP it is one and the same: that
+# socket goes to a network where nobody asks for it.
+must "a portal of LIO" unshare --net sh -euc 'ip link set lo up; ip addr add "${2%:*}/32" dev lo
+	mkdir -p "$0/target/iscsi/$1/tpgt_1/np/$2"' $config $iqn "$portal"
+lio_target $iqn
+lio_lun $iqn 0 d0
 discover
 connect $iqn
 say "logged in"
