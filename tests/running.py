@@ -84,15 +84,16 @@ class Test:
 
     def reason(self):
         """One line: what a check has said, or the last of all that was said."""
-        lines = self.tail().split("\n")
+        lines = [line for said in self.said() for line in said] or [""]
         return next((line for line in lines if "FAILED:" in line), lines[-1]).strip()
 
     def tail(self):
-        lines = []
-        for name in ("guest/log", "output"):
-            if os.path.exists(f"{self.dir}/{name}"):
-                lines += open(f"{self.dir}/{name}", errors="replace").read().splitlines()[-20:]
-        return "\n".join("    " + line for line in lines)
+        return "\n".join("    " + line for said in self.said() for line in said[-20:])
+
+    def said(self):
+        """The lines of each file with what it said."""
+        paths = [f"{self.dir}/{name}" for name in ("guest/log", "output")]
+        return [open(path, errors="replace").read().splitlines() for path in paths if os.path.exists(path)]
 
 
 class Unit:

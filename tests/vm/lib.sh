@@ -266,6 +266,9 @@ session_of() {
 state_of() { cat "/sys/class/iscsi_session/$1/state"; }
 logged_in() { [ "$(state_of "$1" 2>/dev/null)" = LOGGED_IN ]; }
 
+# host_of SESSION - the folder of its host.
+host_of() { echo "/sys/class/scsi_host/$(readlink -f "/sys/class/iscsi_session/$1/device" | grep -o 'host[0-9]*')"; }
+
 # scsi_of SESSION LUN - its folder in sysfs; disk_of SESSION LUN - its /dev/sdX.
 scsi_of() { echo /sys/class/iscsi_session/"$1"/device/target*/*:"$2"; }
 disk_of() {

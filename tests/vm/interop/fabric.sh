@@ -50,14 +50,14 @@ portal_for '[fd00::2]:3260'
 by "IPv6" '[fd00::2]:3260'
 logout $iqn
 
-both ip link add link eth0 name eth0.5 type vlan id 5
-both ip link set eth0.5 up
-both ip addr add 10.0.5.@/24 dev eth0.5
-both ip addr add fd05::@/64 dev eth0.5 nodad
+both ip link add link eth0 name vlan5 type vlan id 5
+both ip link set vlan5 up
+both ip addr add 10.0.5.@/24 dev vlan5
+both ip addr add fd05::@/64 dev vlan5 nodad
 portal_for 10.0.5.2:3260
 portal_for '[fd05::2]:3260'
 # What is sent is tagged: counted on the VLAN's device.
-sent() { cat /sys/class/net/eth0.5/statistics/tx_bytes; }
+sent() { cat /sys/class/net/vlan5/statistics/tx_bytes; }
 before=$(sent)
 by "a VLAN" 10.0.5.2:3260
 say "$(($(sent) - before)) bytes by the VLAN"
@@ -67,23 +67,33 @@ logout $iqn
 iscsiadm -m node -o delete
 
 ll=$(on target "ip -6 -o addr show dev eth0 scope link" | grep -o 'fe80:[0-9a-f:]*')
-wait_for 30 "our link-local address" settled eth0
+for link in eth0 vlan5; do
+	wait_for 30 "our link-local address" settled $link
+	equal "link-local address of $link there" "$ll" "$(on target "ip -6 -o addr show dev $link scope link" | grep -o 'fe80:[0-9a-f:]*')"
+done
 must "portal of all addresses" on target "mkdir '$config/target/iscsi/$iqn/tpgt_1/np/[::]:3261' &&
 	echo 1 >'$config/target/iscsi/$iqn/tpgt_1/np/[::]:3261/iser'"
 # An address that a target names has no zone; only a record by hand can say which link.
-must "record of the link-local portal" iscsiadm -m node -o new -T $iqn -p "[$ll%eth0]:3261,1" -I iser
-must "login by link-local address" iscsiadm -m node -T $iqn -l
-session=$(session_of $iqn)
-wait_for 60 "disk by link-local address" disk_of "$session" 0
-disk=$(disk_of "$session" 0)
-verified "link-local" --size=4m --bs=64k
-say "verified by $(connected_to)"
-logout $iqn
-iscsiadm -m node -o delete
+# The VLAN has the same address as eth0, whose route comes first: the zone alone tells them apart.
+for link in eth0 vlan5; do
+	must "record of the link-local portal" iscsiadm -m node -o new -T $iqn -p "[$ll%$link]:3261,1" -I iser
+	before=$(sent)
+	must "login by link-local address" iscsiadm -m node -T $iqn -l
+	session=$(session_of $iqn)
+	wait_for 60 "disk by link-local address" disk_of "$session" 0
+	disk=$(disk_of "$session" 0)
+	verified "link-local" --size=4m --bs=64k
+	by=$(($(sent) - before))
+	if [ $link = eth0 ]; then ((by < 1 << 20)); else ((by > 1 << 20)); fi ||
+		fail "link-local by $link: $by bytes by the VLAN"
+	say "verified by $(connected_to) of $link"
+	logout $iqn
+	iscsiadm -m node -o delete
+done
 
 # A bond of both links here. There, a bridge: LIO does not listen any more after the address of
 # its own bond has changed (isert_setup_id: rdma_bind_addr() failed: -98).
-both ip link del eth0.5
+both ip link del vlan5
 must "end of rxe" rdma link delete rxe_eth0
 must "end of the target" on target "lio_enable $iqn 0 && rdma link delete rxe_eth0 &&
 	rmdir $config/target/iscsi/$iqn/tpgt_1/np/*"

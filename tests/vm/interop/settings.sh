@@ -47,6 +47,8 @@ under_way() { # CMDS_MAX QUEUE_DEPTH EXPECTED
 	set_node $iqn node.session.cmds_max "$1"
 	set_node $iqn node.session.queue_depth "$2"
 	connect $iqn
+	# iscsid sets the disk's depth by itself, later.
+	equal "cmd_per_lun" $(($2 < $1 ? $2 : $1)) "$(cat "$(host_of "$session")/cmd_per_lun")"
 	udevadm settle
 	target STOP
 	fio --name=many --filename="$disk" --rw=randread --bs=4k --size=8m --io_size=1m --direct=1 --ioengine=libaio \
@@ -122,10 +124,10 @@ in_vain() { # WHAT SECONDS DEFAULT FROM TO COMMAND…
 	verified "after $what" --size=256k
 }
 echo 1 >"/sys/block/${disk##*/}/device/timeout"
-in_vain abort_timeout 3 15 "aborting \[sc" "abort failed" dd if="$disk" of=/dev/null bs=4k count=1 iflag=direct
+in_vain abort_timeout 3 10 "aborting \[sc" "abort failed" dd if="$disk" of=/dev/null bs=4k count=1 iflag=direct
 equal "the read in the end" "1+0 records in" "$(grep 'records in' /run/command)"
 sg=$(sg_of "$session" 0)
-in_vain lu_reset_timeout 5 30 "LU Reset \[sc" "dev reset result = FAILED" sg_reset --device --no-escalate "$sg"
+in_vain lu_reset_timeout 5 15 "LU Reset \[sc" "dev reset result = FAILED" sg_reset --device --no-escalate "$sg"
 in_vain tgt_reset_timeout 4 30 "tgt Reset \[sc" "tgt .* reset result = FAILED" sg_reset --target --no-escalate "$sg"
 logout $iqn
 

@@ -32,7 +32,13 @@ tgt_up() {
 tgt_up
 load_driver
 iscsid_up
-discover
+# tgtd 1.0.85 closes a connection whose next request it takes in before the completion of its own
+# login response.
+if ! ask_for_targets; then
+	grep -q 'non-login pdu during login phase' $results/tgtd.log || fail "discovery: $(cat $results/discovery)"
+	say "tgtd has not noticed that the login was over; once more"
+	discover
+fi
 equal "targets by iSER" "$portal,1 $iqn" "$(cat $results/targets)"
 must "discovery by TCP" iscsiadm -m discovery -o new -o old -t st -I default -p "$portal"
 # That names the one for iSER as well.
