@@ -3,6 +3,7 @@
 # iWARP, by siw: the connection is lost under verified I/O, three times, and comes back each time,
 # and at no other time.
 # kernel: debug
+# guest: --limit 900
 # by name: takes ten minutes
 . /share/tests/vm/lib.sh
 . /share/tests/vm/interop.sh
