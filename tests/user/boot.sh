@@ -45,6 +45,7 @@ must "what boots with Secure Boot" apt install --no-install-recommends shim-sign
 	ovmf python3-virt-firmware dosfstools mtools
 cat >"$changed/root/grub.cfg" <<-EOT
 	linux (\$root)/vmlinuz console=ttyS0 panic=-1 oops=panic loglevel=5 log_buf_len=4M no_timer_check \\
+		tsc_early_khz=$(cd "$top/scripts" && python3 -Bc 'import guest_vm; print(guest_vm.tsc_khz())') \\
 		root=UUID=$(blkid -o value -s UUID "$work/root.ext4") rw ip=10.0.0.2:::255.255.255.0::rdma0:none
 	initrd (\$root)/initrd
 	boot
