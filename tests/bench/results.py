@@ -92,21 +92,22 @@ def profiles(folder):
     """The driver's own samples, and those of all modules, for each driver."""
     out = {}
     for driver in (C, OURS):
-        commands, modules, functions, busy = 0, {}, {}, 0
+        commands, modules, functions = 0, collections.Counter(), collections.Counter()
         for path in glob.glob(f"{folder}/{driver}/round-*/profile"):
+            where = finder(f"{os.path.dirname(path)}/symbols")
             for line in open(path):
                 if line.startswith("# commands"):
                     commands += int(line.split()[2])
-                elif m := re.match(r"\s*(\d+)\s+(\S+)\s+\[.\]\s+(.*\S)", line):
-                    n, module, function = int(m[1]), m[2].strip("[]"), m[3]
-                    if "idle" in function or function in ("pv_native_safe_halt", "default_idle"):
-                        continue
-                    busy += n
-                    modules[module] = modules.get(module, 0) + n
-                    if module == driver:
-                        functions[function] = functions.get(function, 0) + n
+                    continue
+                n, address = line.split()
+                module, function, _ = where(int(address, 16))
+                if "idle" in function or function == "pv_native_safe_halt":
+                    continue
+                modules[module] += int(n)
+                if module in (driver, RUST):
+                    functions[function] += int(n)
         if commands:
-            own = modules.get(driver, 0)
+            own, busy = modules[driver] + modules[RUST], modules.total()
             out[driver] = {"commands": commands, "samples": busy, "own samples": own,
                            "own per million commands": own / commands * 1e6,
                            "error": own ** -0.5 if own else None,
@@ -129,30 +130,44 @@ def sessions(folder):
 
 
 def symbols(path):
-    """Addresses, and the module and function of each."""
+    """Addresses, and the module and function of each. To a driver's own code belong the kernel's
+    functions for Rust, which nothing else calls: what is inline in C."""
     table = []
     for line in open(path):
         address, _, name, *module = line.split()
-        table.append((int(address, 16), module[0].strip("[]") if module else "kernel", name))
+        module = module[0].strip("[]") if module else "kernel"
+        if module == "kernel" and name.startswith(("rust_helper_", "_R")):
+            module = RUST
+        table.append((int(address, 16), module, name))
     return sorted(table)
 
 
+def finder(path):
+    """A function that says what is at an address: module, function, and where that begins. What is
+    not the kernel's is "user"."""
+    table = symbols(path)
+    addresses = [entry[0] for entry in table]
+
+    def find(at):
+        if at < addresses[0]:
+            return "user", "", 0
+        start, module, function = table[bisect.bisect_right(addresses, at) - 1]
+        return module, function, start
+    return find
+
+
 def instructions(out):
-    """Instructions and calls per command: by module, and by function of the driver's own code. To
-    that belong the kernel's functions for Rust, which nothing else calls: what is inline in C."""
+    """Instructions and calls per command: by module, and by function of the driver's own code."""
     folder, found = f"{out}/counts", {}
     for file in sorted(glob.glob(f"{out}/blocks/ib_iser*")):
         driver, workload = os.path.basename(file).split("-", 1)
         commands = fio(f"{folder}/{driver}/{workload}.json")["commands"]
-        table = symbols(f"{folder}/symbols-{driver}")
-        addresses = [entry[0] for entry in table]
+        where = finder(f"{folder}/symbols-{driver}")
         modules, functions, calls = {}, {}, {}
         for block in open(file):
             address, lengths, count = block.split()
             at, run = int(address, 16), len(lengths) * int(count)
-            start, module, function = table[max(bisect.bisect_right(addresses, at) - 1, 0)]
-            if module == "kernel" and function.startswith(("rust_helper_", "_R")):
-                module = RUST
+            module, function, start = where(at)
             modules[module] = modules.get(module, 0) + run
             if module in (driver, RUST):
                 functions[function] = functions.get(function, 0) + run
@@ -189,17 +204,16 @@ def switched(out):
     folder, blocks, found = f"{out}/counts", f"{out}/blocks", {}
     for path in sorted(glob.glob(f"{blocks}/off-*")):
         workload = os.path.basename(path).split("-", 1)[1]
-        table = symbols(f"{folder}/symbols-{OURS}")
-        addresses = [entry[0] for entry in table]
-        start = {name: at for at, module, name in table if module == OURS}
+        where = finder(f"{folder}/symbols-{OURS}")
+        start = {name: at for at, module, name in symbols(f"{folder}/symbols-{OURS}") if module == OURS}
         patched = {"tracepoints": set(), "latencies": set()}
         for key, function, offset, _ in tracepoints.places(f"{out}/ib_iser_rs.ko"):
             what = "latencies" if key == tracepoints.LATENCIES else "tracepoints"
             patched[what].add(start[function] + offset)
 
         def of(at):
-            _, module, function = table[max(bisect.bisect_right(addresses, at) - 1, 0)]
-            if module == OURS or module == "kernel" and function.startswith(("rust_helper_", "_R")):
+            module, function, _ = where(at)
+            if module in (OURS, RUST):
                 return OURS
             return "tracing" if module == "kernel" and TRACING.match(function) else None
 

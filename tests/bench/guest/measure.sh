@@ -5,7 +5,8 @@
 # Everything goes to files in $results; see tests/bench/report.py for what becomes of them.
 #   DRIVER/round-N/WORKLOAD.json    fio's report
 #   DRIVER/round-N/cpu              lines "WORKLOAD BUSY-SECONDS"
-#   DRIVER/round-N/profile          samples by module and function
+#   DRIVER/round-N/profile          samples, lines "COUNT ADDRESS"
+#   DRIVER/round-N/symbols          where functions are
 #   DRIVER/sessions                 lines "SESSIONS LOGIN-SECONDS KIB"
 # PEER is the guest with the target, ROUNDS how many of each driver, TIME the seconds of a
 # workload, PROFILE those of a profile; QUICK leaves workloads out.
@@ -51,7 +52,7 @@ several_sessions() {
 	done
 }
 
-# profile - samples of all CPUs during reads, by module and function.
+# profile - samples of all CPUs during reads, by address: perf itself gives a module's to the kernel.
 profile() {
 	local begin
 	begin=$(cat "/sys/block/${disk##*/}/stat" | awk '{ print $1 }')
@@ -60,8 +61,9 @@ profile() {
 		--norandommap --thread --time_based --runtime="$PROFILE" --output=/dev/null
 	{
 		echo "# commands $(awk -v b="$begin" '{ print $1 - b }' "/sys/block/${disk##*/}/stat")"
-		perf report -i /tmp/perf.data --stdio -q --sort dso,symbol -F sample,dso,symbol 2>/dev/null
+		perf script -i /tmp/perf.data -F ip 2>/dev/null | sort | uniq -c
 	} >"$results/$where/profile"
+	awk '$2 ~ /[tTwW]/' /proc/kallsyms >"$results/$where/symbols"
 	rm /tmp/perf.data
 }
 
