@@ -68,10 +68,9 @@ u32 iser_rs_pd_local_dma_lkey(struct ib_pd *pd)
 	return pd->local_dma_lkey;
 }
 
-int iser_rs_post_send(struct ib_qp *qp, const struct ib_send_wr *wr,
-		      const struct ib_send_wr **bad_wr)
+int iser_rs_post_send(struct ib_qp *qp, const struct ib_send_wr *wr)
 {
-	return ib_post_send(qp, wr, bad_wr);
+	return ib_post_send(qp, wr, NULL);
 }
 
 int iser_rs_post_recv(struct ib_qp *qp, const struct ib_recv_wr *wr)

@@ -13,6 +13,7 @@ mod connection_ops;
 mod deferred;
 pub(crate) mod endpoint;
 pub(crate) mod error_handler;
+pub(crate) mod forward;
 pub(crate) mod globals;
 pub(crate) mod parameter;
 pub(crate) mod registration;

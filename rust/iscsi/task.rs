@@ -9,7 +9,13 @@ use kernel::{
     sync::ArcBorrow, //
 };
 
-use super::{connection, deferred::Deferred, session, transport::Transport};
+use super::{
+    connection,
+    deferred::Deferred,
+    forward::Forward,
+    session,
+    transport::Transport, //
+};
 use crate::{
     bindings,
     scsi::command::Command,
@@ -250,11 +256,15 @@ impl<T: Transport> TaskOps<T> {
     #[inline(always)]
     unsafe fn transmit_by(
         task: *mut bindings::iscsi_task,
-        transmit: impl FnOnce(ArcBorrow<'_, T::Endpoint>, Task<'_>) -> Result,
+        transmit: impl FnOnce(ArcBorrow<'_, T::Endpoint>, Task<'_>, &mut Forward<'_>) -> Result,
     ) -> c_int {
-        // SAFETY: As required of the caller.
-        let endpoint: Option<ArcBorrow<'_, T::Endpoint>> =
-            unsafe { connection::endpoint_locked::<T>((*task).conn) };
+        // SAFETY: As required of the caller, who has lent the lock to this call alone.
+        let (endpoint, mut forward) = unsafe {
+            let conn = (*task).conn;
+            let endpoint: Option<ArcBorrow<'_, T::Endpoint>> =
+                connection::endpoint_locked::<T>(conn);
+            (endpoint, Forward::new((*conn).session))
+        };
         let Some((endpoint, task)) = endpoint.zip(NonNull::new(task)) else {
             return ENOTCONN.to_errno();
         };
@@ -264,10 +274,31 @@ impl<T: Transport> TaskOps<T> {
             prefix: T::HEADER_PREFIX,
             taken: &taken,
         };
-        match transmit(endpoint, task) {
+        match transmit(endpoint, task, &mut forward) {
             // libiscsi would give the reference back once more.
             Err(error) if !taken.get() => error.to_errno(),
             _ => 0,
+        }
+    }
+
+    /// No more commands come for now, though the last one was said not to be the last.
+    ///
+    /// # Safety
+    ///
+    /// Called by the midlayer, with a host of this transport that has devices.
+    pub(super) unsafe extern "C" fn commit(host: *mut bindings::Scsi_Host, _queue: u16) {
+        // SAFETY: As required of the caller: the host has a session, and the session's devices are
+        // removed before it is.
+        unsafe {
+            let session = bindings::iser_rs_host_session(host);
+            bindings::iser_rs_lock_forward(session);
+            let conn = (*session).leadconn;
+            if !conn.is_null() {
+                if let Some(endpoint) = connection::endpoint_locked::<T>(conn) {
+                    T::commit(endpoint, &mut Forward::new(session));
+                }
+            }
+            bindings::iser_rs_unlock_forward(session);
         }
     }
 

@@ -10,6 +10,7 @@ use kernel::{
 use super::{
     connection::Connection,
     error_handler::Step,
+    forward::Forward,
     globals::Globals,
     parameter::{HostParameter, Parameter, ParameterAction},
     session::{NewSession, Session},
@@ -82,19 +83,31 @@ pub(crate) trait Transport: Sized + 'static {
     fn start(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: &Connection) -> Result;
 
     /// Transmits a SCSI command. Called under the session's forward lock, so it must not sleep, and
-    /// not call [`Connection::fail`].
+    /// not call [`Connection::fail`]. It may be put off until [`Self::commit`] if another is to come.
     ///
     /// # Errors
     ///
     /// It is tried again later.
-    fn transmit_command(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
+    fn transmit_command(
+        endpoint: ArcBorrow<'_, Self::Endpoint>,
+        task: Task<'_>,
+        forward: &mut Forward<'_>,
+    ) -> Result;
+
+    /// Transmits what was put off: what was to come does not come. Called as
+    /// [`Self::transmit_command`] is.
+    fn commit(endpoint: ArcBorrow<'_, Self::Endpoint>, forward: &mut Forward<'_>);
 
     /// Transmits any other task. Called as [`Self::transmit_command`] is.
     ///
     /// # Errors
     ///
     /// It is given up.
-    fn transmit_control(endpoint: ArcBorrow<'_, Self::Endpoint>, task: Task<'_>) -> Result;
+    fn transmit_control(
+        endpoint: ArcBorrow<'_, Self::Endpoint>,
+        task: Task<'_>,
+        forward: &mut Forward<'_>,
+    ) -> Result;
 
     /// A login or text request whose transmission had been put off could not be transmitted. The
     /// end of the connection is all that can tell. Called under the session's forward lock.

@@ -17,7 +17,8 @@ use crate::{
     iscsi::task::Task,
     latency,
     rdma::{
-        post::FollowUp, //
+        chain::Chain,
+        post::FollowUp,
         qp::QueuePair,
         region::{Access, RemoteKey},
         slot::Prepared,
@@ -31,13 +32,18 @@ use crate::{
 ///
 /// Each way that data may go is a path of its own, so that none pays for what the others need.
 #[inline(always)]
-pub(super) fn send(observed: &Observed, queue_pair: &QueuePair<Queue>, task: Task<'_>) -> Result {
+pub(super) fn send(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    chain: &mut Chain,
+    task: Task<'_>,
+) -> Result {
     let command = task.command().ok_or(EINVAL)?;
-    let len = command.data_len();
+    let (len, more) = (command.data_len(), !command.is_last());
     match command.direction() {
-        Some(Direction::FromDevice) => read(observed, queue_pair, task, len),
-        Some(Direction::ToDevice) => write(observed, queue_pair, task, len),
-        None => without_data(observed, queue_pair, task),
+        Some(Direction::FromDevice) => read(observed, queue_pair, chain, task, len, more),
+        Some(Direction::ToDevice) => write(observed, queue_pair, chain, task, len, more),
+        None => without_data(observed, queue_pair, chain, task),
     }
 }
 
@@ -79,8 +85,10 @@ fn prepare<'a>(
 fn read(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
+    chain: &mut Chain,
     mut task: Task<'_>,
     len: usize,
+    more: bool,
 ) -> Result {
     let mut transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
     let key = transfer.register(Access::RemoteWrite)?;
@@ -101,7 +109,7 @@ fn read(
         len,
         &sent,
     );
-    transfer.post(0, nothing(), true)?;
+    transfer.post(chain, 0, nothing(), true, more)?;
     observed.sent.commands_read.add(1);
     observed.sent.bytes_read.add(len as u64);
     observed.sent.registered_commands.add(1);
@@ -109,16 +117,23 @@ fn read(
 }
 
 #[inline(always)]
-fn write(observed: &Observed, queue_pair: &QueuePair<Queue>, task: Task<'_>, len: usize) -> Result {
+fn write(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    chain: &mut Chain,
+    task: Task<'_>,
+    len: usize,
+    more: bool,
+) -> Result {
     let sent = Sent {
         immediate: task.immediate_len(),
         unsolicited: task.unsolicited_len(),
         stag: None,
     };
     if sent.immediate >= len && sent.unsolicited == 0 {
-        write_at_once(observed, queue_pair, task, len)
+        write_at_once(observed, queue_pair, chain, task, len, more)
     } else {
-        write_in_parts(observed, queue_pair, task, len, sent)
+        write_in_parts(observed, queue_pair, chain, task, len, sent, more)
     }
 }
 
@@ -127,8 +142,10 @@ fn write(observed: &Observed, queue_pair: &QueuePair<Queue>, task: Task<'_>, len
 fn write_at_once(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
+    chain: &mut Chain,
     mut task: Task<'_>,
     len: usize,
+    more: bool,
 ) -> Result {
     let sent = Sent {
         immediate: len,
@@ -144,7 +161,7 @@ fn write_at_once(
         len,
         &sent,
     );
-    transfer.post(len, nothing(), true)?;
+    transfer.post(chain, len, nothing(), true, more)?;
     count_write(observed, len, &sent);
     Ok(())
 }
@@ -154,9 +171,11 @@ fn write_at_once(
 fn write_in_parts(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
+    chain: &mut Chain,
     mut task: Task<'_>,
     len: usize,
     mut sent: Sent,
+    more: bool,
 ) -> Result {
     let first = sent.immediate + sent.unsolicited;
     let mut transfer = prepare(queue_pair, &task, Direction::ToDevice)?;
@@ -184,7 +203,7 @@ fn write_in_parts(
         unsolicited => unsolicited.div_ceil(segment),
     };
     let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
-    transfer.post(sent.immediate, data_outs, true)?;
+    transfer.post(chain, sent.immediate, data_outs, true, more)?;
     count_write(observed, len, &sent);
     observed.sent.unsolicited_pdus.add(pdus as u64);
     Ok(())
@@ -204,11 +223,16 @@ fn count_write(observed: &Observed, len: usize, sent: &Sent) {
     }
 }
 
-fn without_data(observed: &Observed, queue_pair: &QueuePair<Queue>, mut task: Task<'_>) -> Result {
+fn without_data(
+    observed: &Observed,
+    queue_pair: &QueuePair<Queue>,
+    chain: &mut Chain,
+    mut task: Task<'_>,
+) -> Result {
     let transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
     task.set_prefix(&ControlHeader::default().encode());
     watched(observed, &task, &transfer, None, 0, &Sent::default());
-    transfer.post(0, nothing(), true)?;
+    transfer.post(chain, 0, nothing(), true, false)?;
     observed.sent.commands_none.add(1);
     Ok(())
 }

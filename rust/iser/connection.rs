@@ -32,9 +32,13 @@ use super::{
 use crate::{
     addr::SockAddr,
     debugfs::Directory,
-    iscsi::{self, parameter::ConnectionError},
+    iscsi::{
+        self,
+        forward::{Forward, Guarded},
+        parameter::ConnectionError,
+    },
     published::{Published, ReadOnce},
-    rdma::{cm::CmId, device::ProtectionDomain, qp::QueuePair},
+    rdma::{chain::Chain, cm::CmId, device::ProtectionDomain, qp::QueuePair},
     series::ENOTCONN,
     trace, work,
 };
@@ -82,6 +86,8 @@ pub(crate) struct Connection {
     teardown: Mutex<()>,
     pub(super) queue_pair: Published<Revocable<QueuePair<Queue>>>,
     bound: Published<iscsi::connection::Connection>,
+    /// Requests that are posted with those to come.
+    chain: Published<Guarded<Chain>>,
     /// This side has ended the connection, or asked the target to.
     end_expected: Atomic<bool>,
     /// The target has broken the protocol, so nothing is taken from it any more.
@@ -117,6 +123,7 @@ impl Connection {
                 teardown <- new_mutex!((), "iser::Connection::teardown"),
                 queue_pair: Published::new(),
                 bound: Published::new(),
+                chain: Published::new(),
                 end_expected: Atomic::new(false),
                 broken: Atomic::new(false),
                 failure: Atomic::new(0),
@@ -221,17 +228,18 @@ impl Connection {
         revocable.try_access_with(f).ok_or(ENOTCONN)?
     }
 
-    /// As [`Self::with_queue_pair`], unless the connection has failed.
+    /// As [`Self::with_queue_pair`], for who transmits, unless the connection has failed.
     #[inline(always)]
-    pub(super) fn with_usable_queue_pair(
+    pub(super) fn transmitting(
         &self,
-        f: impl FnOnce(&QueuePair<Queue>) -> Result,
+        forward: &mut Forward<'_>,
+        f: impl FnOnce(&QueuePair<Queue>, &mut Chain) -> Result,
     ) -> Result {
         self.with_queue_pair(|queue_pair| {
             if self.has_failed() {
                 return Err(ENOTCONN);
             }
-            f(queue_pair)
+            f(queue_pair, self.chain.get().ok_or(ENOTCONN)?.get(forward)?)
         })
     }
 
@@ -242,9 +250,13 @@ impl Connection {
         history: Arc<History>,
     ) -> Result {
         let ids = connection.ids();
-        let connection = KBox::new(connection, GFP_KERNEL)
-            .map_err(Error::from)
-            .inspect_err(log::cannot(self.address(), "make ready for a session"))?;
+        let boxed = || {
+            let chain = KBox::new(Guarded::new(&connection, Chain::new()?), GFP_KERNEL)?;
+            Ok((chain, KBox::new(connection, GFP_KERNEL)?))
+        };
+        let (chain, connection) =
+            boxed().inspect_err(log::cannot(self.address(), "make ready for a session"))?;
+        self.chain.publish(chain).map_err(|_| EBUSY)?;
         self.bound.publish(connection).map_err(|_| EBUSY)?;
         self.observed.bind(ids, history);
         Ok(())

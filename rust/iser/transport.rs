@@ -22,6 +22,7 @@ use crate::{
         self,
         connection::HostMemory,
         error_handler::Step,
+        forward::Forward,
         globals::Globals,
         parameter::{ConnectionError, HostParameter, Parameter, ParameterAction},
         session::{NewSession, Session},
@@ -178,14 +179,32 @@ impl Transport for Iser {
     }
 
     #[inline(always)]
-    fn transmit_command(endpoint: ArcBorrow<'_, Connection>, task: Task<'_>) -> Result {
-        endpoint.with_usable_queue_pair(|queue_pair| {
-            command::send(&endpoint.observed, queue_pair, task)
+    fn transmit_command(
+        endpoint: ArcBorrow<'_, Connection>,
+        task: Task<'_>,
+        forward: &mut Forward<'_>,
+    ) -> Result {
+        endpoint.transmitting(forward, |queue_pair, chain| {
+            command::send(&endpoint.observed, queue_pair, chain, task)
         })
     }
 
-    fn transmit_control(endpoint: ArcBorrow<'_, Connection>, task: Task<'_>) -> Result {
-        endpoint.with_usable_queue_pair(|queue_pair| control::send(&endpoint, queue_pair, task))
+    fn commit(endpoint: ArcBorrow<'_, Connection>, forward: &mut Forward<'_>) {
+        // A connection that is of no use any more gives back what waits when it ends.
+        let _ = endpoint.transmitting(forward, |queue_pair, chain| {
+            queue_pair.flush(chain);
+            Ok(())
+        });
+    }
+
+    fn transmit_control(
+        endpoint: ArcBorrow<'_, Connection>,
+        task: Task<'_>,
+        forward: &mut Forward<'_>,
+    ) -> Result {
+        endpoint.transmitting(forward, |queue_pair, chain| {
+            control::send(&endpoint, queue_pair, chain, task)
+        })
     }
 
     fn not_transmitted(endpoint: ArcBorrow<'_, Connection>, error: Error) {

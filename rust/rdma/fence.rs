@@ -79,7 +79,7 @@ impl State {
         self.has(Self::REGION)
     }
 
-    /// The request may not be in the send queue yet.
+    /// The registration may not be in the send queue yet.
     pub(super) fn is_posting(self) -> bool {
         self.has(Self::POSTING)
     }
@@ -132,7 +132,7 @@ impl State {
         self.without(Self::ANSWER).fenced()
     }
 
-    /// The request and all that follows it are in the send queue.
+    /// The registration is in the send queue.
     pub(super) fn posted(self) -> Self {
         self.without(Self::POSTING).fenced()
     }
@@ -238,12 +238,6 @@ impl Fence {
         next
     }
 
-    /// Armed to held again, if nothing has happened since [`Self::arm`] returned `armed`.
-    pub(super) fn disarm(&self, armed: State) -> bool {
-        let held = armed.0 & State::GENERATION | State::HELD;
-        self.0.cmpxchg(armed.0, held, Full).is_ok()
-    }
-
     /// Replaces the state by what `change` makes of it, until `change` returns `None`.
     ///
     /// Returns the state before the change and what follows from it, or the last state seen. A
@@ -272,7 +266,7 @@ impl Fence {
         }
     }
 
-    /// The request and all that follows it are in the send queue, of a transfer that was `armed`.
+    /// The registration is in the send queue, of a transfer that was `armed`.
     #[inline(always)]
     pub(super) fn posted(&self, armed: State) -> Outcome {
         // Mostly nothing has happened since, and what is to be done is known when this is compiled.

@@ -9,6 +9,7 @@
 //! C headers: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h),
 //! [`include/rdma/rdma_cm.h`](srctree/include/rdma/rdma_cm.h)
 
+pub(crate) mod chain;
 pub(crate) mod cm;
 pub(crate) mod completion;
 pub(crate) mod context;

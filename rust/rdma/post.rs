@@ -9,6 +9,7 @@ use kernel::{
 };
 
 use super::{
+    chain::Chain,
     completion::Tag,
     gather::{no_entries, Gather, Source},
     qp::{Consumer, Failure, Inner, QueuePair},
@@ -34,21 +35,17 @@ pub(super) fn request(
     }
 }
 
-/// A send of what `entries` name; its tag is up to [`Inner::post_chain`].
+/// A send of what `entries` name, that carries `tag`.
 #[inline(always)]
-pub(super) fn send_request(entries: &mut [bindings::ib_sge]) -> bindings::ib_send_wr {
+pub(super) fn send_request(
+    entries: &mut [bindings::ib_sge],
+    tag: *mut bindings::ib_cqe,
+) -> bindings::ib_send_wr {
     bindings::ib_send_wr {
         sg_list: entries.as_mut_ptr(),
         num_sge: entries.len() as i32,
-        ..request(bindings::ib_wr_opcode_IB_WR_SEND, ptr::null_mut())
+        ..request(bindings::ib_wr_opcode_IB_WR_SEND, tag)
     }
-}
-
-/// Error of [`Inner::post_chain`].
-pub(super) struct PostError {
-    pub(super) errno: Error,
-    /// Not even the first request of the chain was taken.
-    pub(super) nothing_posted: bool,
 }
 
 /// A message that follows the request of a transfer, with some of its data.
@@ -78,11 +75,15 @@ impl<C: Consumer> QueuePair<C> {
         unsafe { ring.post_all(inner.qp.as_ptr(), adding) }
     }
 
-    /// Sends the header of slot `index` without using the slot, and `payload` after it.
+    /// Sends the header of slot `index` without using the slot, and `payload` after it; what waits
+    /// in `chain` goes first.
     ///
     /// There is one buffer for payloads: the peer must have answered the last one.
-    pub(crate) fn send(&self, index: usize, payload: &[u8]) -> Result {
+    pub(crate) fn send(&self, chain: &mut Chain, index: usize, payload: &[u8]) -> Result {
         let inner = self.inner();
+        if !inner.flush(chain) {
+            return Err(ENOTCONN);
+        }
         let exchange = inner.exchange()?;
         let header = exchange
             .headers
@@ -96,81 +97,78 @@ impl<C: Consumer> QueuePair<C> {
         exchange.payload.sync_for_device(&data);
         let mut sges = [header, data];
         let used = if payload.is_empty() { 1 } else { 2 };
-        let mut send = send_request(sges.get_mut(..used).ok_or(EINVAL)?);
+        let mut send = send_request(sges.get_mut(..used).ok_or(EINVAL)?, inner.plain_tag());
         if !inner.credits.reserve(1, false) {
             inner.statistics.stalled();
             return Err(EAGAIN);
         }
-        let send = &raw mut send;
+        let signalled = inner.signal_if_due(&mut send, 1);
         // SAFETY: One request on this stack; the header and the payload live as long as the queue
         // pair.
-        unsafe { inner.post_chain(send, send, 1, None) }.map_err(|error| {
-            inner.credits.give_unused(1);
-            error.errno
-        })?;
+        unsafe { inner.submit(&raw mut send) }.inspect_err(|_| inner.credits.give_unused(1))?;
+        if !signalled {
+            inner.credits.posted_unsignalled(1);
+        }
         inner.statistics.sent(false);
         Ok(())
     }
 }
 
 impl<C: Consumer> Inner<C> {
-    /// Posts a chain of `count` requests, all unsignalled but the last, which is signalled if it
-    /// has a tag of its own. Their entries must be reserved.
+    /// Has `request` signalled by `tag`: its completion gives back `count` entries, with those that
+    /// were posted unsignalled before.
+    #[inline(always)]
+    pub(super) fn signal(&self, request: &mut bindings::ib_send_wr, count: i32, tag: &Tag<C>) {
+        request.__bindgen_anon_1.wr_cqe = tag.as_raw();
+        request.send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED;
+        tag.set_credits(self.credits.take_unsignalled() + count as u64);
+    }
+
+    /// Has `request`, the last of `count` without a completion, signalled if one is due; returns
+    /// whether it is. For who transmits.
+    #[inline(always)]
+    pub(super) fn signal_if_due(&self, request: &mut bindings::ib_send_wr, count: i32) -> bool {
+        self.credits.signal_due() && self.signal_by_marker(request, count)
+    }
+
+    #[cold]
+    fn signal_by_marker(&self, request: &mut bindings::ib_send_wr, count: i32) -> bool {
+        let next = self.next_marker.fetch_add(1, Relaxed) as usize;
+        let index = next.checked_rem(self.markers.len());
+        let Some(marker) = index.and_then(|index| self.markers.get(index)) else {
+            return false;
+        };
+        self.signal(request, count, marker);
+        true
+    }
+
+    /// Posts a chain of requests, whose entries must be reserved.
+    ///
+    /// If that fails the queue pair is of no use any more, as there was room for them: neither is
+    /// what their tags would have given back.
     ///
     /// # Safety
     ///
-    /// `first` must head a chain of valid requests that ends with `last`; what they name must
-    /// live until they complete or the queue pair is drained.
+    /// `first` must head a chain of valid requests; what they name must live until they complete or
+    /// the queue pair is drained.
     #[inline(always)]
-    pub(super) unsafe fn post_chain(
-        &self,
-        first: *mut bindings::ib_send_wr,
-        last: *mut bindings::ib_send_wr,
-        count: i32,
-        tag: Option<&Tag<C>>,
-    ) -> core::result::Result<(), PostError> {
-        let tag = tag.or_else(|| {
-            if !self.credits.signal_due() {
-                return None;
-            }
-            let next = self.next_marker.fetch_add(1, Relaxed) as usize;
-            self.markers.get(next.checked_rem(self.markers.len())?)
-        });
-        // SAFETY: The caller promises a valid request.
-        unsafe {
-            (*last).__bindgen_anon_1.wr_cqe = tag.unwrap_or(&self.plain).as_raw();
-            if let Some(tag) = tag {
-                (*last).send_flags = bindings::ib_send_flags_IB_SEND_SIGNALED;
-                tag.set_credits(self.credits.take_unsignalled() + count as u64);
-            }
+    pub(super) unsafe fn submit(&self, first: *mut bindings::ib_send_wr) -> Result {
+        if self.is_closing() {
+            return Err(ENOTCONN);
         }
-        let mut bad: *const bindings::ib_send_wr = first;
-        let errno = if self.is_closing() {
-            ENOTCONN.to_errno()
-        } else {
-            // SAFETY: The queue pair exists; the caller vouches for the requests.
-            unsafe { bindings::iser_rs_post_send(self.qp.as_ptr(), first, &mut bad) }
-        };
-        if errno == 0 {
-            if tag.is_none() {
-                self.credits.posted_unsignalled(count);
-            }
-            return Ok(());
+        // SAFETY: The queue pair exists; the caller vouches for the requests.
+        match unsafe { bindings::iser_rs_post_send(self.qp.as_ptr(), first) } {
+            0 => Ok(()),
+            errno => Err(self.not_posted(errno)),
         }
-        Err(self.post_failed(errno, core::ptr::eq(bad, first)))
     }
 
-    /// There was room for what was not posted, so the queue pair is of no use any more: neither is
-    /// what its tag would have given back.
     #[cold]
-    fn post_failed(&self, errno: i32, nothing_posted: bool) -> PostError {
+    fn not_posted(&self, errno: i32) -> Error {
         if !self.is_closing() {
             self.consumer.failed(Failure::Post);
         }
-        PostError {
-            errno: Error::from_errno(errno),
-            nothing_posted,
-        }
+        Error::from_errno(errno)
     }
 
     /// Posts one signalled request whose entries, `count` with older ones, are reserved.
@@ -180,9 +178,9 @@ impl<C: Consumer> Inner<C> {
         count: i32,
         tag: &Tag<C>,
     ) -> Result {
-        let request: *mut bindings::ib_send_wr = request;
+        self.signal(request, count, tag);
         // SAFETY: A single request that names nothing but the tag, which is of this queue pair.
-        unsafe { self.post_chain(request, request, count, Some(tag)) }.map_err(|error| error.errno)
+        unsafe { self.submit(request) }
     }
 
     /// Posts a message that follows the request in slot `index`.
@@ -201,7 +199,7 @@ impl<C: Consumer> Inner<C> {
         if !gather.add(source, follow_up.offset, follow_up.len) {
             return Err(EINVAL);
         }
-        let mut send = send_request(gather.entries());
+        let mut send = send_request(gather.entries(), self.plain_tag());
         self.post_signalled(&mut send, 1, tag)?;
         self.statistics.sent(false);
         Ok(())

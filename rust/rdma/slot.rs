@@ -11,16 +11,16 @@ use core::{cell::UnsafeCell, mem::MaybeUninit, ptr};
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
+    chain::Chain,
     completion::{Purpose, Tag},
     device::{Device, ProtectionDomain},
     exchange::Exchange,
-    fence::{Awaited, Fence, Generation, Outcome, State},
-    gather::{no_entries, Gather, MappedList, Source},
+    fence::{Awaited, Fence, Generation, State},
+    gather::{Gather, MappedList, Source},
     post::{request, send_request, FollowUp, Room},
     qp::{Consumer, Failure, Inner},
     receive::Message,
     region::{Access, Region, RemoteKey},
-    statistics::Poster,
     watch::{Finished, Watch},
 };
 use crate::{
@@ -229,11 +229,11 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     }
 
     /// Posts the request: the slot's header with the first `immediate` bytes of the data, then
-    /// what `follow_ups` gives.
+    /// what `follow_ups` gives. If there is `more` it may be left in `chain`: the caller then posts
+    /// another soon, or has it flushed.
     ///
     /// On success the owner comes back by [`Consumer::finished`], or is dropped when the
     /// connection ends. Without `answered` it comes back when the request has been sent.
-    /// Callers must not do this at the same time as others on the same queue pair.
     ///
     /// # Errors
     ///
@@ -241,14 +241,16 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     #[inline(always)]
     pub(crate) fn post<const N: usize>(
         mut self,
+        chain: &mut Chain,
         immediate: usize,
         follow_ups: impl ExactSizeIterator<Item = FollowUp<N>>,
         answered: bool,
+        more: bool,
     ) -> Result {
-        let slot = self.slot;
+        let (inner, slot) = (self.inner, self.slot);
+        let link = chain.next(inner)?;
         let count = follow_ups.len();
-        let mut entries = no_entries();
-        let mut gather = Gather::new(&mut entries, slot.header, self.inner.max_send_sge());
+        let mut gather = Gather::new(&mut link.entries, slot.header, inner.max_send_sge());
         let by_region =
             (immediate > 0 || count > 0) && self.gather(&mut gather, immediate, count)?;
         // Of its own, as others may be about to finish the slot when it is needed.
@@ -263,32 +265,25 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         if sends > State::MAX_SENDS {
             return Err(E2BIG);
         }
-        let registering = i32::from(self.access.is_some());
+        let registering = self.access.is_some();
         // The registration and its end, the request, and what follows it.
         let room = Room::reserve(
-            self.inner,
-            (2 * registering + 1).wrapping_add(count as i32),
+            inner,
+            (2 * i32::from(registering) + 1).wrapping_add(count as i32),
             count as i32,
             // What is not answered is control, and must not wait for commands.
             answered,
         )?;
         self.exchange.headers.sync_for_device(&slot.header);
 
-        let mut send = send_request(gather.entries());
-        let send = &raw mut send;
-        let mut register;
-        let mut first = send;
+        link.send = send_request(gather.entries(), inner.plain_tag());
         if let Some(access) = self.access {
-            register = bindings::ib_reg_wr {
-                wr: bindings::ib_send_wr {
-                    next: send,
-                    ..request(bindings::ib_wr_opcode_IB_WR_REG_MR, self.inner.plain_tag())
-                },
+            link.register = bindings::ib_reg_wr {
+                wr: request(bindings::ib_wr_opcode_IB_WR_REG_MR, inner.plain_tag()),
                 mr: slot.region.as_raw(),
                 key: slot.rkey(),
                 access: access.as_raw(),
             };
-            first = &raw mut register.wr;
         }
 
         let armed = slot.fence.arm(
@@ -296,28 +291,27 @@ impl<'a, C: Consumer> Prepared<'a, C> {
             &Awaited {
                 sends,
                 answer: answered,
-                region: registering != 0,
+                region: registering,
                 advertised: self.access.is_some_and(|access| access != Access::Local),
                 sends_use_region: by_region,
             },
         );
-        // From here on others may complete the slot at any time.
-        let tag = signalled.then_some(&slot.data);
-        // SAFETY: A chain of one or two requests on this stack, the last of them `send`; all that
-        // they name lives as long as the queue pair, or as the slot is armed.
-        match unsafe { self.inner.post_chain(first, send, 1 + registering, tag) } {
-            Ok(()) => self.inner.statistics.sent(registering != 0),
-            // It is held again, so that dropping `self` empties it.
-            Err(error) if error.nothing_posted && slot.fence.disarm(armed) => {
-                return Err(error.errno)
-            }
-            // Part of it is on its way: the connection has to end before the slot can.
-            Err(_) => {}
-        }
+        // From here on others may complete the slot at any time: nothing is left in `self`, and the
+        // fence is no longer held.
         room.used();
-        // Nothing is left in it, and the fence is no longer held.
-        let prepared = core::mem::ManuallyDrop::new(self);
-        let (inner, slot, index) = (prepared.inner, prepared.slot, prepared.index);
+        let index = core::mem::ManuallyDrop::new(self).index;
+        let registered = registering.then_some((index, armed));
+        // SAFETY: The link is filled; what it names lives as long as the queue pair, or as the slot
+        // is armed.
+        unsafe { chain.add(inner, registered, signalled.then_some(&slot.data)) };
+        inner.statistics.sent(registering);
+        if more && count == 0 && (signalled || registering) && !chain.is_full() {
+            return Ok(());
+        }
+        if !inner.flush(chain) {
+            // The connection ends, and the slot with it.
+            return Ok(());
+        }
         for follow_up in follow_ups {
             // The slot waits for this send, so what `source` names is still mapped.
             let posted = match &source {
@@ -327,12 +321,6 @@ impl<'a, C: Consumer> Prepared<'a, C> {
             if posted.is_err() {
                 inner.consumer().failed(Failure::Post);
                 break;
-            }
-        }
-        if registering != 0 {
-            // Not the finisher: the invalidation, if that is all, is still to come.
-            if slot.fence.posted(armed) == Outcome::Invalidate {
-                inner.invalidate(slot, Poster::Transmit);
             }
         }
         Ok(())

@@ -23,6 +23,8 @@ pub(super) enum Poster {
 #[derive(Default)]
 struct Transmitted {
     sends: Count,
+    /// Those of them that were posted by the call that posted another.
+    along: Count,
     registrations: Count,
     invalidations: Count,
     stalls: Count,
@@ -62,12 +64,20 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    /// Who transmits has posted a send by one call, after a registration or not.
+    /// Who transmits has posted a send, after a registration or not.
     #[inline(always)]
     pub(super) fn sent(&self, registering: bool) {
         self.transmitted.sends.add(1);
         if registering {
             self.transmitted.registrations.add(1);
+        }
+    }
+
+    /// So many sends were posted by the call that posted another.
+    #[inline(always)]
+    pub(super) fn went_along(&self, sends: usize) {
+        if sends > 0 {
+            self.transmitted.along.add(sends as u64);
         }
     }
 
@@ -163,8 +173,9 @@ impl Statistics {
         to("wr_reg", transmitted.registrations.get());
         to("wr_local_inv", invalidations);
         to("wr_receive", receives);
-        // A registration goes with a send; each send and each invalidation is a call.
-        to("doorbells_send", sends + invalidations);
+        // A registration goes with a send; each invalidation is a call.
+        let send_doorbells = sends.saturating_sub(transmitted.along.get()) + invalidations;
+        to("doorbells_send", send_doorbells);
         to("doorbells_receive", receive_doorbells);
         to("completions_send", completed.sends.get());
         to("completions_receive", completed.receives.get());

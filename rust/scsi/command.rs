@@ -31,6 +31,11 @@ impl Command {
             .filter(|_| self.data_len() > 0)
     }
 
+    /// No other command comes with it, or the midlayer says so when it has given none.
+    pub(crate) fn is_last(&self) -> bool {
+        self.0.flags & bindings::SCMD_LAST as i32 != 0
+    }
+
     /// Bytes of data.
     pub(crate) fn data_len(&self) -> usize {
         self.0.sdb.length as usize
