@@ -285,12 +285,23 @@ impl<T: Transport> TaskOps<T> {
     ///
     /// # Safety
     ///
-    /// Called by the midlayer, with a host of this transport that has devices.
+    /// Called by the midlayer, with a host of this transport, by who holds a device of it or is
+    /// waited for before that is gone.
     pub(super) unsafe extern "C" fn commit(host: *mut bindings::Scsi_Host, _queue: u16) {
-        // SAFETY: As required of the caller: the host has a session, and the session's devices are
-        // removed before it is.
+        // SAFETY: As required of the caller: the device holds its target, and that the session,
+        // which was there before the device was.
+        unsafe { Self::commit_session(bindings::iser_rs_host_session(host)) };
+    }
+
+    /// Transmits what was put off.
+    ///
+    /// # Safety
+    ///
+    /// `session` must be one of this transport.
+    pub(super) unsafe fn commit_session(session: *mut bindings::iscsi_session) {
+        // SAFETY: As required of the caller. The leading connection is taken away under the lock,
+        // which is lent to this call alone.
         unsafe {
-            let session = bindings::iser_rs_host_session(host);
             bindings::iser_rs_lock_forward(session);
             let conn = (*session).leadconn;
             if !conn.is_null() {

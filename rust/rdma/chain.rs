@@ -8,6 +8,11 @@
 //! What waits is armed as if it was posted. A peer may guess what it has not been asked yet and
 //! answer; a slot stays occupied then as a fence waits for a registration to be posted, or for a
 //! send to complete, and only slots that wait for one of these are kept in a chain.
+//!
+//! A few ways are known on which the midlayer ends the last command of a batch itself and does not
+//! say that there is none: to a device that is just being deleted, or one of more than 16 bytes.
+//! Then what waits goes with the next command or ping of the session, or with the abort that its own
+//! time limit brings about.
 
 use core::ptr;
 use kernel::prelude::*;
@@ -17,8 +22,7 @@ use super::{
     fence::{Outcome, State},
     gather::{no_entries, Entries},
     post::request,
-    qp::{Consumer, Inner, QueuePair},
-    slot::Slot,
+    qp::{Consumer, Failure, Inner, QueuePair},
     statistics::Poster,
 };
 use crate::bindings;
@@ -42,8 +46,9 @@ pub(super) struct Link {
 /// # Invariants
 ///
 /// The first `len` links are valid but for the addresses in them of one another and of their
-/// entries. All that they name belongs to the queue pair with `number`, or to slots of it that
-/// stay armed until they are posted.
+/// entries. As long as the queue pair with `number` is there, all that they name belongs to it, or to
+/// slots of it that stay armed until they are posted. Numbers are not used again, so that nobody else
+/// posts them.
 pub(crate) struct Chain {
     number: u64,
     len: usize,
@@ -112,6 +117,8 @@ impl Chain {
         tag: Option<&Tag<C>>,
     ) {
         let Some(link) = self.links.get_mut(self.len) else {
+            // Not after `next`.
+            inner.consumer().failed(Failure::Post);
             return;
         };
         link.registered = registered;
@@ -145,13 +152,17 @@ impl<C: Consumer> Inner<C> {
     #[inline(always)]
     pub(super) fn flush(&self, chain: &mut Chain) -> bool {
         if chain.number != self.number {
-            return chain.is_empty();
+            let nothing = chain.is_empty();
+            if !nothing {
+                self.consumer().failed(Failure::Post);
+            }
+            return nothing;
         }
         let unsignalled = core::mem::take(&mut chain.unsignalled);
         // INVARIANT: There are none left.
         let len = core::mem::take(&mut chain.len);
         let mut first: *mut bindings::ib_send_wr = ptr::null_mut();
-        let mut signalled = true;
+        let (mut signalled, mut registrations) = (true, 0usize);
         for link in chain.links.iter_mut().take(len).rev() {
             link.send.sg_list = link.entries.as_mut_ptr().cast();
             link.send.next = first;
@@ -162,6 +173,7 @@ impl<C: Consumer> Inner<C> {
             if link.registered.is_some() {
                 link.register.wr.next = first;
                 first = &raw mut link.register.wr;
+                registrations = registrations.wrapping_add(1);
             }
         }
         if first.is_null() {
@@ -174,7 +186,7 @@ impl<C: Consumer> Inner<C> {
         if !signalled {
             self.credits.posted_unsignalled(unsignalled);
         }
-        self.statistics.went_along(len.wrapping_sub(1));
+        self.statistics.sent(len, registrations);
         for link in chain.links.iter_mut().take(len) {
             if let Some((index, armed)) = link.registered {
                 self.posted(index, armed);
@@ -186,14 +198,12 @@ impl<C: Consumer> Inner<C> {
     /// Tells the fence of slot `index` that its registration is in the send queue.
     #[inline(always)]
     pub(super) fn posted(&self, index: u32, armed: State) {
-        let slot = self
-            .exchange()
-            .ok()
-            .and_then(|exchange| exchange.slots.get(index as usize));
-        let posted = |slot: &&Slot<C>| slot.fence.posted(armed) == Outcome::Invalidate;
-        // Not the finisher: the invalidation, if that is all, is still to come.
-        if let Some(slot) = slot.filter(posted) {
-            self.invalidate(slot, Poster::Transmit);
+        let slots = self.exchange().map(|exchange| &exchange.slots);
+        if let Some(slot) = slots.ok().and_then(|slots| slots.get(index as usize)) {
+            // Not the finisher: the invalidation, if that is all, is still to come.
+            if slot.fence.posted(armed) == Outcome::Invalidate {
+                self.invalidate(slot, Poster::Transmit);
+            }
         }
     }
 }

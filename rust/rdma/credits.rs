@@ -23,7 +23,8 @@ use crate::{
     published::ReadOnce, //
 };
 
-/// Signal at least one in so many work requests, in queues that are large enough.
+/// When so many work requests have been posted unsignalled, the last of those posted next is
+/// signalled, in queues that are large enough.
 const SIGNAL_EVERY: u64 = 64;
 
 /// Entries that only control messages may take, so that they never wait for commands.

@@ -109,7 +109,7 @@ impl<C: Consumer> QueuePair<C> {
         if !signalled {
             inner.credits.posted_unsignalled(1);
         }
-        inner.statistics.sent(false);
+        inner.statistics.sent(1, 0);
         Ok(())
     }
 }
@@ -201,7 +201,7 @@ impl<C: Consumer> Inner<C> {
         }
         let mut send = send_request(gather.entries(), self.plain_tag());
         self.post_signalled(&mut send, 1, tag)?;
-        self.statistics.sent(false);
+        self.statistics.sent(1, 0);
         Ok(())
     }
 

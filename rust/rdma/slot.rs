@@ -301,10 +301,10 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         room.used();
         let index = core::mem::ManuallyDrop::new(self).index;
         let registered = registering.then_some((index, armed));
-        // SAFETY: The link is filled; what it names lives as long as the queue pair, or as the slot
-        // is armed.
+        // SAFETY: The link is filled. What it names belongs to the queue pair, or to the slot, which
+        // stays armed: while it registers by `POSTING`, while it is signalled by the send that has
+        // not completed. Otherwise it names the header and the plain tag alone.
         unsafe { chain.add(inner, registered, signalled.then_some(&slot.data)) };
-        inner.statistics.sent(registering);
         if more && count == 0 && (signalled || registering) && !chain.is_full() {
             return Ok(());
         }

@@ -23,8 +23,7 @@ pub(super) enum Poster {
 #[derive(Default)]
 struct Transmitted {
     sends: Count,
-    /// Those of them that were posted by the call that posted another.
-    along: Count,
+    doorbells: Count,
     registrations: Count,
     invalidations: Count,
     stalls: Count,
@@ -64,20 +63,13 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    /// Who transmits has posted a send, after a registration or not.
+    /// Who transmits has posted so many sends, and registrations before them, by one call.
     #[inline(always)]
-    pub(super) fn sent(&self, registering: bool) {
-        self.transmitted.sends.add(1);
-        if registering {
-            self.transmitted.registrations.add(1);
-        }
-    }
-
-    /// So many sends were posted by the call that posted another.
-    #[inline(always)]
-    pub(super) fn went_along(&self, sends: usize) {
-        if sends > 0 {
-            self.transmitted.along.add(sends as u64);
+    pub(super) fn sent(&self, sends: usize, registrations: usize) {
+        self.transmitted.sends.add(sends as u64);
+        self.transmitted.doorbells.add(1);
+        if registrations > 0 {
+            self.transmitted.registrations.add(registrations as u64);
         }
     }
 
@@ -173,8 +165,8 @@ impl Statistics {
         to("wr_reg", transmitted.registrations.get());
         to("wr_local_inv", invalidations);
         to("wr_receive", receives);
-        // A registration goes with a send; each invalidation is a call.
-        let send_doorbells = sends.saturating_sub(transmitted.along.get()) + invalidations;
+        // Each invalidation is a call of its own.
+        let send_doorbells = transmitted.doorbells.get() + invalidations;
         to("doorbells_send", send_doorbells);
         to("doorbells_receive", receive_doorbells);
         to("completions_send", completed.sends.get());

@@ -31,7 +31,8 @@ impl Command {
             .filter(|_| self.data_len() > 0)
     }
 
-    /// No other command comes with it, or the midlayer says so when it has given none.
+    /// The midlayer does not promise another command (`SCMD_LAST`). Where it does, and has none
+    /// after all, it says so by `commit_rqs`.
     pub(crate) fn is_last(&self) -> bool {
         self.0.flags & bindings::SCMD_LAST as i32 != 0
     }
