@@ -8,10 +8,15 @@
 #   symbols-DRIVER              where functions are
 #   STATE-WORKLOAD.json         as above, with tracepoints on, latencies on, or both off again
 # Instructions are counted if there is BLOCKS, the emulator's folder for DRIVER-WORKLOAD and
-# STATE-WORKLOAD, see insns.c. QUICK leaves workloads out.
+# STATE-WORKLOAD, see insns.c. QUICK leaves workloads out, and takes fewer commands for each.
 . /share/tests/vm/lib.sh
 . /share/tests/vm/bench.sh
 QUICK=${QUICK:-} BLOCKS=${BLOCKS:-}
+if [ -n "$QUICK" ]; then
+	commands=500 probed=300
+else
+	commands=2000 probed=1000
+fi
 if [ -n "$BLOCKS" ]; then
 	for p in /sys/class/virtio-ports/*; do
 		[ "$(<"$p/name")" != insns ] || exec 5<>"/dev/${p##*/}"
@@ -24,10 +29,10 @@ blocks() { # FILE
 	read -r answer <&5 && [ "$answer" = ok ] || fail "no counts of instructions for $1: $answer"
 }
 
-# counted_job FILE NAME FIO-OPTIONS… - 2000 commands.
+# counted_job FILE NAME FIO-OPTIONS… - as many commands as are counted.
 counted_job() {
 	blocks discarded
-	job "$2" --number_ios=2000 "${@:3}"
+	job "$2" --number_ios=$commands "${@:3}"
 	blocks "$1"
 }
 
@@ -55,7 +60,7 @@ for driver in ib_iser ib_iser_rs; do
 		while read -r name options; do
 			# shellcheck disable=SC2086 # Options are words.
 			counted_job "$driver-$name" "$driver/$name" $options
-			case $driver-$name in
+			case $QUICK$driver-$name in
 			# shellcheck disable=SC2086
 			ib_iser_rs-rand*-4k-qd32) switched "$name" $options ;;
 			esac
@@ -64,7 +69,7 @@ for driver in ib_iser ib_iser_rs; do
 	fi
 	while read -r name options; do
 		# shellcheck disable=SC2086 # Options are words.
-		count "$driver/$name" 1000 $options
+		count "$driver/$name" $probed $options
 		keeps "$driver/$name"
 	done < <(workloads)
 	say "counted: $driver"
