@@ -115,6 +115,9 @@ keeps() {
 	python3 $bench/counts.py "$results/$name.counts" "$@" || fail "$name"
 }
 
+# fio's options for commands that are submitted sixteen at a time.
+batches="--iodepth_batch_submit=16 --iodepth_batch_complete_min=16"
+
 # Name and options of what is measured with one session.
 workloads() {
 	local rw bs depth
@@ -137,6 +140,7 @@ workloads() {
 		echo "$rw-128k-qd8 --rw=$rw --bs=128k --iodepth=8"
 		echo "$rw-1m-qd4 --rw=$rw --bs=1m --iodepth=4"
 	done
+	echo "randread-4k-qd32-batches --rw=randread --bs=4k --iodepth=32 $batches"
 	echo "randrw-4k-qd32 --rw=randrw --rwmixread=70 --bs=4k --iodepth=32"
 	echo "write-8k-2seg-qd32 --rw=randwrite --bs=8k --iodepth=32 $scattered"
 	echo "write-12k-3seg-qd32 --rw=randwrite --bs=12k --iodepth=32 $scattered"
