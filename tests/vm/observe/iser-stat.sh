@@ -103,12 +103,14 @@ must "let the target's disk go on" dmsetup resume --noudevsync d0
 wait
 stat_is 0 "after that" "no command is in flight for 2 s" hung --older-than 2
 
-# A target that is gone: its session recovers, then fails; then it is back.
+# A target that is gone: its session recovers, then fails; then it is back. Its portal refuses
+# connections, and a login that it had let in before.
+gone='(connection failed|login refused, the target is not available \(status 0x0301\))'
 lio_enable $iqn 0
 says_why() {
 	/share/iser-stat -i 0 >$results/recovering
 	[ $? = 1 ] && grep -qE "^ +$number +recovering .*$iqn$" $results/recovering &&
-		grep -qE "^warning: session $number \($iqn\): recovering, its I/O waits; last error: connection failed, .* ago$" $results/recovering
+		grep -qE "^warning: session $number \($iqn\): recovering, its I/O waits; last error: $gone, .* ago$" $results/recovering
 }
 wait_for 60 "recovering, and why" says_why
 checked wait 120 2 -i 0 >$results/failed
@@ -121,6 +123,6 @@ stat_is 0 "metrics of a failed session" "^iser_rs_session_state\{.*session=\"$nu
 lio_enable $iqn 1
 checked wait 180 0 -i 0 >$results/back
 grep -qE "^ +$number +up " $results/back || fail "back: $(cat $results/back)"
-grep -qE "^session $number \($iqn\): up again; last error: connection failed, .* ago$" $results/back || fail "back: $(cat $results/back)"
+grep -qE "^session $number \($iqn\): up again; last error: $gone, .* ago$" $results/back || fail "back: $(cat $results/back)"
 stat_is 0 "metrics of a session that is back" "^iser_rs_session_reconnects_total\{.*session=\"$number\"\} [1-9]" --textfile
 say "recovering, failed, and back"
