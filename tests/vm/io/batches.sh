@@ -9,7 +9,7 @@
 initiator_up
 lio_target $iqn
 for n in 0 1; do
-	backstore d$n fileio /tmp/d$n 64
+	backstore d$n fileio /tmp/d$n 16
 	lio_lun $iqn $n d$n
 done
 discover
