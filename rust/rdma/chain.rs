@@ -122,7 +122,8 @@ impl Chain {
             return;
         };
         link.registered = registered;
-        self.unsignalled += 1 + i32::from(registered.is_some());
+        let requests = 1 + i32::from(registered.is_some());
+        self.unsignalled = self.unsignalled.wrapping_add(requests);
         if let Some(tag) = tag {
             inner.signal(&mut link.send, core::mem::take(&mut self.unsignalled), tag);
         }
@@ -161,9 +162,10 @@ impl<C: Consumer> Inner<C> {
         let unsignalled = core::mem::take(&mut chain.unsignalled);
         // INVARIANT: There are none left.
         let len = core::mem::take(&mut chain.len);
+        let links = chain.links.get_mut(..len).unwrap_or_default();
         let mut first: *mut bindings::ib_send_wr = ptr::null_mut();
         let (mut signalled, mut registrations) = (true, 0usize);
-        for link in chain.links.iter_mut().take(len).rev() {
+        for link in links.iter_mut().rev() {
             link.send.sg_list = link.entries.as_mut_ptr().cast();
             link.send.next = first;
             if first.is_null() && unsignalled > 0 {
@@ -187,7 +189,7 @@ impl<C: Consumer> Inner<C> {
             self.credits.posted_unsignalled(unsignalled);
         }
         self.statistics.sent(len, registrations);
-        for link in chain.links.iter_mut().take(len) {
+        for link in links {
             if let Some((index, armed)) = link.registered {
                 self.posted(index, armed);
             }

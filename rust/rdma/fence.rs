@@ -269,15 +269,13 @@ impl Fence {
     /// The registration is in the send queue, of a transfer that was `armed`.
     #[inline(always)]
     pub(super) fn posted(&self, armed: State) -> Outcome {
-        // Mostly nothing has happened since, and what is to be done is known when this is compiled.
-        let posted = |now: State| Some(now.posted());
-        match self.try_update(armed, &mut { posted }) {
-            Some(Ok((_, outcome))) => outcome,
-            Some(Err(_)) => Outcome::Pending,
-            None => self
-                .update(posted)
-                .map_or(Outcome::Pending, |(_, outcome)| outcome),
+        // Mostly nothing has happened since: then the answer is still to come, and nothing follows.
+        let next = armed.without(State::POSTING);
+        if armed.awaits_answer() && self.0.cmpxchg(armed.0, next.0, Full).is_ok() {
+            return Outcome::Pending;
         }
+        self.update(|now| Some(now.posted()))
+            .map_or(Outcome::Pending, |(_, outcome)| outcome)
     }
 
     /// One attempt of [`Self::update`]; `None` if the state is not `now` any more.

@@ -46,8 +46,8 @@ if [ "$DRIVER" = ib_iser_rs ]; then
 	settled
 	sent=$(grown wr_send) doorbells=$(($(grown doorbells_send) - $(grown wr_local_inv)))
 	[ "$sent" -ge 400 ] || fail "$sent sends"
-	# Mostly it is one in five; one by one commands come where the kernel is slow.
-	[ $((doorbells * 10)) -le $((sent * 9)) ] || fail "$doorbells doorbells for $sent sends"
+	# Mostly it is one in five; where the kernel is slow more of them come by themselves.
+	[ $((doorbells * 30)) -le $((sent * $(slow 10 27))) ] || fail "$doorbells doorbells for $sent sends"
 	say "$doorbells doorbells for $sent sends"
 fi
 batch "two disks" --size="$size"
