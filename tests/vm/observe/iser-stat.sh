@@ -103,14 +103,14 @@ must "let the target's disk go on" dmsetup resume --noudevsync d0
 wait
 stat_is 0 "after that" "no command is in flight for 2 s" hung --older-than 2
 
-# A target that is gone: its session recovers, then fails; then it is back. Its portal refuses
-# connections, and a login that it had let in before.
+# A target that is gone: its session recovers, then fails; then it is back. The last that failed is a
+# connection, or a login that the target let in and then refused.
 gone='(connection failed|login refused, the target is not available \(status 0x0301\))'
 lio_enable $iqn 0
 says_why() {
 	/share/iser-stat -i 0 >$results/recovering
 	[ $? = 1 ] && grep -qE "^ +$number +recovering .*$iqn$" $results/recovering &&
-		grep -qE "^warning: session $number \($iqn\): recovering, its I/O waits; last error: $gone, .* ago$" $results/recovering
+		grep -qE "^warning: session $number \($iqn\): recovering, its I/O waits; last error: connection failed, .* ago$" $results/recovering
 }
 wait_for 60 "recovering, and why" says_why
 checked wait 120 2 -i 0 >$results/failed
