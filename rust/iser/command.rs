@@ -75,10 +75,11 @@ fn nothing() -> impl ExactSizeIterator<Item = FollowUp<HEADERS_LEN>> {
 #[inline(always)]
 fn prepare<'a>(
     queue_pair: &'a QueuePair<Queue>,
+    chain: &'a mut Chain,
     task: &Task<'_>,
     direction: Direction,
 ) -> Result<Prepared<'a, Queue>> {
-    queue_pair.prepare(task.index(), task.hold().ok_or(ENOTCONN)?, direction)
+    queue_pair.prepare(chain, task.index(), task.hold().ok_or(ENOTCONN)?, direction)
 }
 
 #[inline(always)]
@@ -90,7 +91,7 @@ fn read(
     len: usize,
     more: bool,
 ) -> Result {
-    let mut transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
+    let mut transfer = prepare(queue_pair, chain, &task, Direction::FromDevice)?;
     let key = transfer.register(Access::RemoteWrite)?;
     let header = ControlHeader {
         read: Some(advertised(key, 0)),
@@ -109,7 +110,7 @@ fn read(
         len,
         &sent,
     );
-    transfer.post(chain, 0, nothing(), true, more)?;
+    transfer.post(0, nothing(), true, more)?;
     observed.sent.commands_read.add(1);
     observed.sent.bytes_read.add(len as u64);
     observed.sent.registered_commands.add(1);
@@ -151,7 +152,7 @@ fn write_at_once(
         immediate: len,
         ..Sent::default()
     };
-    let transfer = prepare(queue_pair, &task, Direction::ToDevice)?;
+    let transfer = prepare(queue_pair, chain, &task, Direction::ToDevice)?;
     task.set_prefix(&ControlHeader::default().encode());
     watched(
         observed,
@@ -161,7 +162,7 @@ fn write_at_once(
         len,
         &sent,
     );
-    transfer.post(chain, len, nothing(), true, more)?;
+    transfer.post(len, nothing(), true, more)?;
     count_write(observed, len, &sent);
     Ok(())
 }
@@ -178,7 +179,7 @@ fn write_in_parts(
     more: bool,
 ) -> Result {
     let first = sent.immediate + sent.unsolicited;
-    let mut transfer = prepare(queue_pair, &task, Direction::ToDevice)?;
+    let mut transfer = prepare(queue_pair, chain, &task, Direction::ToDevice)?;
     let mut header = ControlHeader::default();
     // The target reads what it is not sent.
     if first < len {
@@ -203,7 +204,7 @@ fn write_in_parts(
         unsolicited => unsolicited.div_ceil(segment),
     };
     let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
-    transfer.post(chain, sent.immediate, data_outs, true, more)?;
+    transfer.post(sent.immediate, data_outs, true, more)?;
     count_write(observed, len, &sent);
     observed.sent.unsolicited_pdus.add(pdus as u64);
     Ok(())
@@ -229,10 +230,10 @@ fn without_data(
     chain: &mut Chain,
     mut task: Task<'_>,
 ) -> Result {
-    let transfer = prepare(queue_pair, &task, Direction::FromDevice)?;
+    let transfer = prepare(queue_pair, chain, &task, Direction::FromDevice)?;
     task.set_prefix(&ControlHeader::default().encode());
     watched(observed, &task, &transfer, None, 0, &Sent::default());
-    transfer.post(chain, 0, nothing(), true, false)?;
+    transfer.post(0, nothing(), true, false)?;
     observed.sent.commands_none.add(1);
     Ok(())
 }

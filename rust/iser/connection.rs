@@ -250,16 +250,19 @@ impl Connection {
         history: Arc<History>,
     ) -> Result {
         let ids = connection.ids();
-        let boxed = || {
-            let chain = KBox::new(Guarded::new(&connection, Chain::new()?), GFP_KERNEL)?;
-            Ok((chain, KBox::new(connection, GFP_KERNEL)?))
-        };
-        let (chain, connection) =
-            boxed().inspect_err(log::cannot(self.address(), "make ready for a session"))?;
-        self.chain.publish(chain).map_err(|_| EBUSY)?;
+        let connection = KBox::new(connection, GFP_KERNEL)
+            .map_err(Error::from)
+            .inspect_err(log::cannot(self.address(), "make ready for a session"))?;
         self.bound.publish(connection).map_err(|_| EBUSY)?;
         self.observed.bind(ids, history);
         Ok(())
+    }
+
+    /// Leaves the means to transmit to the session's forward lock. May sleep.
+    pub(super) fn set_chain(&self, chain: Chain) -> Result {
+        let bound = self.bound().ok_or(ENOTCONN)?;
+        let chain = KBox::new(Guarded::new(bound, chain), GFP_KERNEL)?;
+        self.chain.publish(chain).map_err(|_| EBUSY)
     }
 
     /// To be called when the session's connection is bound: `ENOTCONN` if the connection had failed

@@ -63,8 +63,8 @@ fn send_unanswered(queue_pair: &QueuePair<Queue>, chain: &mut Chain, task: Task<
     };
     let none = core::iter::empty::<FollowUp<HEADERS_LEN>>();
     let sent = queue_pair
-        .prepare(index, owner, Direction::ToDevice)
-        .and_then(|transfer| transfer.post(chain, 0, none, false, false));
+        .prepare(chain, index, owner, Direction::ToDevice)
+        .and_then(|transfer| transfer.post(0, none, false, false));
     if sent.is_err() {
         queue_pair.consumer().fail(Failure::Post);
     }

@@ -157,9 +157,10 @@ pub(super) fn bind(
     // Whatever is not taken is dropped here, where that may sleep.
     let mut exchange = Some(exchange);
     connection
-        .with_queue_pair(|queue_pair| {
-            queue_pair.attach(&mut exchange)?;
-            queue_pair.post_receives(LOGIN_RING)
+        .with_queue_pair(|queue_pair| queue_pair.attach(&mut exchange))
+        .and_then(|chain| connection.set_chain(chain))
+        .and_then(|()| {
+            connection.with_queue_pair(|queue_pair| queue_pair.post_receives(LOGIN_RING))
         })
         .inspect_err(log::cannot(
             connection.address(),

@@ -14,15 +14,13 @@
 //! Then what waits goes with the next command or ping of the session, or with the abort that its own
 //! time limit brings about.
 
-use core::ptr;
-use kernel::prelude::*;
+use core::{mem, ptr};
 
 use super::{
     completion::Tag,
     fence::{Outcome, State},
-    gather::{no_entries, Entries},
-    post::request,
     qp::{Consumer, Failure, Inner, QueuePair},
+    requests::Requests,
     statistics::Poster,
 };
 use crate::bindings;
@@ -30,113 +28,93 @@ use crate::bindings;
 /// Transfers that a chain takes.
 const LENGTH: usize = 8;
 
-/// The requests of one transfer.
-pub(super) struct Link {
-    /// Comes before the send, if `registered`.
-    pub(super) register: bindings::ib_reg_wr,
-    pub(super) send: bindings::ib_send_wr,
-    /// What the send takes its bytes from.
-    pub(super) entries: Entries,
-    /// The slot whose fence waits for the registration to be posted, as it was armed.
-    registered: Option<(u32, State)>,
-}
-
-/// Requests of one queue pair that wait to be posted.
+/// Requests of a queue pair that wait to be posted. Who has it is the one that transmits.
 ///
 /// # Invariants
 ///
-/// The first `len` links are valid but for the addresses in them of one another and of their
-/// entries. As long as the queue pair with `number` is there, all that they name belongs to it, or to
-/// slots of it that stay armed until they are posted. Numbers are not used again, so that nobody else
-/// posts them.
+/// There is no other with that `number`, which is the queue pair's and is not used again. `first`
+/// heads a list that ends with `last`, or is null. As long as the queue pair is there, what is in
+/// the list belongs to slots of it that nobody prepares again before it is posted: as they stay
+/// armed until then, or as the chain is not let go before.
 pub(crate) struct Chain {
     number: u64,
+    first: *mut bindings::ib_send_wr,
+    last: *mut bindings::ib_send_wr,
+    /// Transfers in the list.
     len: usize,
     /// Requests at its end that no signalled one comes after.
     unsignalled: i32,
-    links: KVec<Link>,
+    /// How many of the transfers have their data registered.
+    registrations: usize,
+    /// Their slots, and how the fences were armed that wait for the registration to be posted.
+    registered: [(u32, State); LENGTH],
 }
 
 // SAFETY: What it names belongs to a queue pair, and may be used by any thread.
 unsafe impl Send for Chain {}
 
 impl Chain {
-    /// Without requests, for any queue pair. May sleep.
-    pub(crate) fn new() -> Result<Self> {
-        let mut links = KVec::with_capacity(LENGTH, GFP_KERNEL)?;
-        for _ in 0..LENGTH {
-            let link = Link {
-                register: bindings::ib_reg_wr {
-                    wr: request(bindings::ib_wr_opcode_IB_WR_REG_MR, ptr::null_mut()),
-                    mr: ptr::null_mut(),
-                    key: 0,
-                    access: 0,
-                },
-                send: request(bindings::ib_wr_opcode_IB_WR_SEND, ptr::null_mut()),
-                entries: no_entries(),
-                registered: None,
-            };
-            links.push(link, GFP_KERNEL)?;
-        }
+    /// Without requests; the only one of the queue pair with that number.
+    pub(super) fn new(number: u64) -> Self {
         // INVARIANT: There are none.
-        Ok(Self {
-            number: 0,
+        Self {
+            number,
+            first: ptr::null_mut(),
+            last: ptr::null_mut(),
             len: 0,
             unsignalled: 0,
-            links,
-        })
-    }
-
-    /// The next link, to be filled for [`Self::add`].
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if there are requests of another queue pair.
-    #[inline(always)]
-    pub(super) fn next<C: Consumer>(&mut self, inner: &Inner<C>) -> Result<&mut Link> {
-        if self.len == 0 {
-            self.number = inner.number;
-        } else if self.number != inner.number {
-            return Err(EINVAL);
+            registrations: 0,
+            registered: Default::default(),
         }
-        self.links.get_mut(self.len).ok_or(EINVAL)
     }
 
-    /// Adds what has been put into the next link: the send, and before it, if `registered` names
-    /// the slot, the registration. The send is signalled if it has a tag of its own.
+    /// Whether it is that of `inner`.
+    #[inline(always)]
+    pub(super) fn is_of<C: Consumer>(&self, inner: &Inner<C>) -> bool {
+        self.number == inner.number
+    }
+
+    /// Adds the requests of a transfer: the send, and before it the registration if `registered`
+    /// names the slot. The send is signalled if it has a tag of its own.
     ///
     /// # Safety
     ///
-    /// The next link must be filled, by [`Self::next`] for `inner`; what it names must live until
-    /// the requests have completed, or the queue pair is drained.
+    /// `requests` must be of a slot of `inner`, which the chain is of, and filled. Unless the slot
+    /// stays armed until they are posted, they must be posted before the chain is let go.
     #[inline(always)]
     pub(super) unsafe fn add<C: Consumer>(
         &mut self,
         inner: &Inner<C>,
+        requests: &mut Requests,
         registered: Option<(u32, State)>,
         tag: Option<&Tag<C>>,
     ) {
-        let Some(link) = self.links.get_mut(self.len) else {
-            // Not after `next`.
-            inner.consumer().failed(Failure::Post);
-            return;
-        };
-        link.registered = registered;
-        let requests = 1 + i32::from(registered.is_some());
-        self.unsignalled = self.unsignalled.wrapping_add(requests);
-        if let Some(tag) = tag {
-            inner.signal(&mut link.send, core::mem::take(&mut self.unsignalled), tag);
+        if let Some(registered) = registered {
+            let Some(next) = self.registered.get_mut(self.registrations) else {
+                // It was full.
+                return inner.consumer().failed(Failure::Post);
+            };
+            *next = registered;
+            self.registrations = self.registrations.wrapping_add(1);
         }
-        // INVARIANT: As the caller promises.
+        let count = 1 + i32::from(registered.is_some());
+        self.unsignalled = self.unsignalled.wrapping_add(count);
+        let tag = tag.map(|tag| (tag, mem::take(&mut self.unsignalled)));
+        requests.set_signal(inner, tag);
+        let (first, last) = requests.list(registered.is_some());
+        if self.first.is_null() {
+            self.first = first;
+        } else {
+            // SAFETY: By the type invariant it is there, and ours to change.
+            unsafe { (*self.last).next = first };
+        }
+        // INVARIANT: It is the last now; the rest is what the caller promises.
+        self.last = last;
         self.len = self.len.wrapping_add(1);
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.len == self.links.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len >= LENGTH
     }
 }
 
@@ -152,36 +130,22 @@ impl<C: Consumer> Inner<C> {
     /// As [`QueuePair::flush`]; returns whether all is posted.
     #[inline(always)]
     pub(super) fn flush(&self, chain: &mut Chain) -> bool {
-        if chain.number != self.number {
-            let nothing = chain.is_empty();
-            if !nothing {
-                self.consumer().failed(Failure::Post);
-            }
-            return nothing;
+        if !chain.is_of(self) {
+            self.consumer().failed(Failure::Post);
+            return false;
         }
-        let unsignalled = core::mem::take(&mut chain.unsignalled);
         // INVARIANT: There are none left.
-        let len = core::mem::take(&mut chain.len);
-        let links = chain.links.get_mut(..len).unwrap_or_default();
-        let mut first: *mut bindings::ib_send_wr = ptr::null_mut();
-        let (mut signalled, mut registrations) = (true, 0usize);
-        for link in links.iter_mut().rev() {
-            link.send.sg_list = link.entries.as_mut_ptr().cast();
-            link.send.next = first;
-            if first.is_null() && unsignalled > 0 {
-                signalled = self.signal_if_due(&mut link.send, unsignalled);
-            }
-            first = &raw mut link.send;
-            if link.registered.is_some() {
-                link.register.wr.next = first;
-                first = &raw mut link.register.wr;
-                registrations = registrations.wrapping_add(1);
-            }
-        }
+        let first = mem::replace(&mut chain.first, ptr::null_mut());
         if first.is_null() {
             return true;
         }
-        // SAFETY: By the invariant of the chain, whose addresses have been set now.
+        let len = mem::take(&mut chain.len);
+        let registrations = mem::take(&mut chain.registrations);
+        let unsignalled = mem::take(&mut chain.unsignalled);
+        let signalled = unsignalled == 0
+            // SAFETY: By the invariant of the chain it is there, and ours to change.
+            || self.signal_if_due(unsafe { &mut *chain.last }, unsignalled);
+        // SAFETY: By the invariant of the chain, and as slots belong to the queue pair.
         if unsafe { self.submit(first) }.is_err() {
             return false;
         }
@@ -189,17 +153,16 @@ impl<C: Consumer> Inner<C> {
             self.credits.posted_unsignalled(unsignalled);
         }
         self.statistics.sent(len, registrations);
-        for link in links {
-            if let Some((index, armed)) = link.registered {
-                self.posted(index, armed);
-            }
+        let registered = chain.registered.get(..registrations);
+        for (index, armed) in registered.unwrap_or_default() {
+            self.posted(*index, *armed);
         }
         true
     }
 
     /// Tells the fence of slot `index` that its registration is in the send queue.
     #[inline(always)]
-    pub(super) fn posted(&self, index: u32, armed: State) {
+    fn posted(&self, index: u32, armed: State) {
         let slots = self.exchange().map(|exchange| &exchange.slots);
         if let Some(slot) = slots.ok().and_then(|slots| slots.get(index as usize)) {
             // Not the finisher: the invalidation, if that is all, is still to come.

@@ -91,7 +91,8 @@ impl<C: Consumer> Exchange<C> {
         self.rings.iter().map(Ring::count).sum()
     }
 
-    pub(super) fn set_inner(&mut self, inner: *const Inner<C>) {
+    /// Where everything is now is where it stays.
+    pub(super) fn set_inner(&mut self, inner: &Inner<C>) {
         for slot in &mut self.slots {
             slot.set_inner(inner);
         }

@@ -136,6 +136,27 @@ impl<'a> Gather<'a> {
         gather
     }
 
+    /// As [`Self::new`], with a header that is there already.
+    ///
+    /// # Safety
+    ///
+    /// The first entry must be initialised.
+    #[inline(always)]
+    pub(super) unsafe fn behind_header(entries: &'a mut Entries, limit: usize) -> Self {
+        // INVARIANT: As the caller promises; the least limit is one.
+        Self {
+            entries,
+            len: 1,
+            limit: limit.clamp(1, MAX_SGE),
+        }
+    }
+
+    /// Entries that there are.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     #[inline(always)]
     fn push(&mut self, entry: bindings::ib_sge) -> bool {
         if self.len >= self.limit {

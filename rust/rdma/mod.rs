@@ -23,6 +23,7 @@ pub(crate) mod post;
 pub(crate) mod qp;
 pub(crate) mod receive;
 pub(crate) mod region;
+mod requests;
 pub(crate) mod slot;
 pub(crate) mod statistics;
 pub(crate) mod watch;

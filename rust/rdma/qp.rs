@@ -18,6 +18,7 @@ use kernel::{
 };
 
 use super::{
+    chain::Chain,
     completion::{CompletionQueue, Purpose, Status, Tag},
     context::Context,
     credits::Credits,
@@ -221,14 +222,15 @@ impl<C: Consumer> QueuePair<C> {
         &self.inner().consumer
     }
 
-    /// Gives the queue pair what it needs to exchange messages, once. Takes it from `exchange`,
-    /// or leaves it there for the caller to drop where that may sleep.
+    /// Gives the queue pair what it needs to exchange messages, once, and returns what only one can
+    /// have: the means to transmit. Takes `exchange`, or leaves it there for the caller to drop where
+    /// that may sleep.
     ///
     /// # Errors
     ///
     /// `EEXIST` if it has one, `EINVAL` if that is of another domain, `ENOSPC` if the receive
     /// queue is too short for its rings.
-    pub(crate) fn attach(&self, exchange: &mut Option<KBox<Exchange<C>>>) -> Result {
+    pub(crate) fn attach(&self, exchange: &mut Option<KBox<Exchange<C>>>) -> Result<Chain> {
         let inner = self.inner();
         let new = exchange.as_mut().ok_or(EINVAL)?;
         if !new.is_of(&inner.pd) {
@@ -237,12 +239,14 @@ impl<C: Consumer> QueuePair<C> {
         if new.receives() + DRAIN > inner.receive_capacity {
             return Err(ENOSPC);
         }
-        new.set_inner(self.inner.as_ptr());
+        new.set_inner(inner);
         let new = exchange.take().ok_or(EINVAL)?;
         inner.exchange.publish(new).map_err(|new| {
             *exchange = Some(new);
             EEXIST
-        })
+        })?;
+        // That was once.
+        Ok(Chain::new(inner.number))
     }
 
     /// Gives the queue pair what it needs for messages that follow others, once.
@@ -290,14 +294,16 @@ impl<C: Consumer> QueuePair<C> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the slot is in use.
-    pub(crate) fn prepare(
-        &self,
+    /// `EBUSY` if the slot is in use, `EINVAL` if `chain` is of another queue pair.
+    #[inline(always)]
+    pub(crate) fn prepare<'a>(
+        &'a self,
+        chain: &'a mut Chain,
         index: usize,
         owner: C::Owner,
         direction: Direction,
-    ) -> Result<Prepared<'_, C>> {
-        Prepared::new(self.inner(), index, owner, direction)
+    ) -> Result<Prepared<'a, C>> {
+        Prepared::new(self.inner(), chain, index, owner, direction)
     }
 
     /// Whether the transfer that was put into slot `index` is answered: about to be finished, or

@@ -17,10 +17,11 @@ use super::{
     exchange::Exchange,
     fence::{Awaited, Fence, Generation, State},
     gather::{Gather, MappedList, Source},
-    post::{request, send_request, FollowUp, Room},
+    post::{request, FollowUp, Room},
     qp::{Consumer, Failure, Inner},
     receive::Message,
     region::{Access, Region, RemoteKey},
+    requests::Requests,
     watch::{Finished, Watch},
 };
 use crate::{
@@ -42,11 +43,13 @@ struct Content<O> {
 /// `content` is initialised while the fence is armed, while a [`Prepared`] holds it, and while it
 /// is held after it was armed until released. Whoever holds the fence has exclusive access to
 /// `content` and to the layout of `region`; while it is armed, only `answer` in it changes, by the
-/// one who processes completions.
+/// one who processes completions. Who prepares a transfer in it, with the queue pair's [`Chain`], has
+/// exclusive access to `requests`; then they are the chain's, until they are posted.
 pub(super) struct Slot<C: Consumer> {
     pub(super) fence: Fence,
     pub(super) watch: Watch,
     content: UnsafeCell<MaybeUninit<Content<C::Owner>>>,
+    requests: UnsafeCell<Requests>,
     header: bindings::ib_sge,
     region: Region,
     data: Tag<C>,
@@ -67,21 +70,25 @@ impl<C: Consumer> Slot<C> {
         pages: usize,
         sg_gaps: bool,
     ) -> Result<Self> {
+        let region = Region::new(pd, pages, sg_gaps)?;
         // INVARIANT: The fence is idle.
         Ok(Self {
             fence: Fence::new(),
             watch: Watch::default(),
             content: UnsafeCell::new(MaybeUninit::uninit()),
+            requests: UnsafeCell::new(Requests::new(header, &region)),
             header,
-            region: Region::new(pd, pages, sg_gaps)?,
+            region,
             data: Tag::new(Purpose::Data, index),
             invalidate: Tag::new(Purpose::Invalidate, index),
         })
     }
 
-    pub(super) fn set_inner(&mut self, inner: *const Inner<C>) {
+    /// Where the slot is now is where it stays.
+    pub(super) fn set_inner(&mut self, inner: &Inner<C>) {
         self.data.inner = inner;
         self.invalidate.inner = inner;
+        self.requests.get_mut().place(inner.plain_tag());
     }
 
     /// The key under which the slot's data was registered last.
@@ -145,8 +152,13 @@ impl<C: Consumer> Slot<C> {
 }
 
 /// A slot that is held to prepare a transfer; idle again when dropped.
+///
+/// # Invariants
+///
+/// `chain` is that of `inner`, and the slot's requests are not in it.
 pub(crate) struct Prepared<'a, C: Consumer> {
     inner: &'a Inner<C>,
+    chain: &'a mut Chain,
     exchange: &'a Exchange<C>,
     slot: &'a Slot<C>,
     generation: Generation,
@@ -159,10 +171,14 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     #[inline(always)]
     pub(super) fn new(
         inner: &'a Inner<C>,
+        chain: &'a mut Chain,
         index: usize,
         owner: C::Owner,
         direction: Direction,
     ) -> Result<Self> {
+        if !chain.is_of(inner) {
+            return Err(EINVAL);
+        }
         let exchange = inner.exchange()?;
         let slot = exchange.slots.get(index).ok_or(EINVAL)?;
         let generation = slot.fence.hold().ok_or(EBUSY)?;
@@ -186,9 +202,11 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         };
         // SAFETY: The fence is held.
         unsafe { (*slot.content.get()).write(content) };
-        // INVARIANT: `content` is initialised.
+        // INVARIANT: `content` is initialised. By the invariant of the chain no requests are in it of
+        // a slot that can be held.
         Ok(Self {
             inner,
+            chain,
             exchange,
             slot,
             generation,
@@ -229,7 +247,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     }
 
     /// Posts the request: the slot's header with the first `immediate` bytes of the data, then
-    /// what `follow_ups` gives. If there is `more` it may be left in `chain`: the caller then posts
+    /// what `follow_ups` gives. If there is `more` it may be left in the chain: the caller then posts
     /// another soon, or has it flushed.
     ///
     /// On success the owner comes back by [`Consumer::finished`], or is dropped when the
@@ -241,18 +259,20 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     #[inline(always)]
     pub(crate) fn post<const N: usize>(
         mut self,
-        chain: &mut Chain,
         immediate: usize,
         follow_ups: impl ExactSizeIterator<Item = FollowUp<N>>,
         answered: bool,
         more: bool,
     ) -> Result {
         let (inner, slot) = (self.inner, self.slot);
-        let link = chain.next(inner)?;
+        // SAFETY: By the invariants of the slot and of `self`.
+        let requests = unsafe { &mut *slot.requests.get() };
         let count = follow_ups.len();
-        let mut gather = Gather::new(&mut link.entries, slot.header, inner.max_send_sge());
+        let mut gather = requests.gather(inner.max_send_sge());
         let by_region =
             (immediate > 0 || count > 0) && self.gather(&mut gather, immediate, count)?;
+        let entries = gather.len();
+        requests.set_entries(entries);
         // Of its own, as others may be about to finish the slot when it is needed.
         let source = match count {
             0 => None,
@@ -276,14 +296,8 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         )?;
         self.exchange.headers.sync_for_device(&slot.header);
 
-        link.send = send_request(gather.entries(), inner.plain_tag());
         if let Some(access) = self.access {
-            link.register = bindings::ib_reg_wr {
-                wr: request(bindings::ib_wr_opcode_IB_WR_REG_MR, inner.plain_tag()),
-                mr: slot.region.as_raw(),
-                key: slot.rkey(),
-                access: access.as_raw(),
-            };
+            requests.set_registration(slot.rkey(), access);
         }
 
         let armed = slot.fence.arm(
@@ -299,12 +313,13 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         // From here on others may complete the slot at any time: nothing is left in `self`, and the
         // fence is no longer held.
         room.used();
-        let index = core::mem::ManuallyDrop::new(self).index;
+        let mut this = core::mem::ManuallyDrop::new(self);
+        let (index, chain) = (this.index, &mut *this.chain);
         let registered = registering.then_some((index, armed));
-        // SAFETY: The link is filled. What it names belongs to the queue pair, or to the slot, which
+        // SAFETY: They are filled. What they name belongs to the queue pair, or to the slot, which
         // stays armed: while it registers by `POSTING`, while it is signalled by the send that has
-        // not completed. Otherwise it names the header and the plain tag alone.
-        unsafe { chain.add(inner, registered, signalled.then_some(&slot.data)) };
+        // not completed. Otherwise they are posted below.
+        unsafe { chain.add(inner, requests, registered, signalled.then_some(&slot.data)) };
         if more && count == 0 && (signalled || registering) && !chain.is_full() {
             return Ok(());
         }
