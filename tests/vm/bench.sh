@@ -42,6 +42,7 @@ for first in 0, 1:
 # leave - logs out and unloads whatever driver there is.
 leave() {
 	local driver
+	counter_stop
 	if [ -n "$(sessions)" ]; then
 		must "logout" iscsiadm -m node -u
 	fi
@@ -94,11 +95,38 @@ code() {
 # counting NAME COMMAND… - what the driver does while the command runs; the result is in
 # $results/NAME.counts, for counts.py.
 counting() {
-	local name=$1 bounds
+	local name=$1
 	shift
-	mapfile -t bounds < <(code)
-	must "count $name" bpftrace -f json -o "$results/$name.counts" -c "$*" $bench/counts.bt "${bounds[@]}"
+	[ -n "${counter:-}" ] || counter_start
+	counted
+	must "count $name" "$@"
+	counted
+	tells | grep -v '"printf"' >"$results/$name.counts"
 }
+
+# The counter runs as long as the file is there: to start it takes many seconds.
+counter_runs=/run/counter told=/run/counted
+counter_start() {
+	local bounds
+	mapfile -t bounds < <(code)
+	bpftrace -B none -f json -o $told -c "/bin/sh $bench/guest/until $counter_runs" $bench/counts.bt "${bounds[@]}" 3>&- 4>&- &
+	counter=$!
+	wait_for 120 "the counter" [ -e $counter_runs ]
+}
+counter_stop() {
+	rm -f $counter_runs
+	[ -z "${counter:-}" ] || wait "$counter"
+	counter=
+}
+
+# counted - asks the counter for what was since the last time; tells prints it.
+counted() {
+	told_before=$(wc -l <$told)
+	kill -USR1 "$counter" || fail "the counter has ended"
+	wait_for 60 "what was counted" has_told
+}
+tells() { tail -n +$((told_before + 1)) $told; }
+has_told() { tells | grep -q told; }
 
 # count NAME COMMANDS FIO-OPTIONS… - what it does for so many commands.
 count() {
