@@ -37,10 +37,10 @@ def fio(path):
             "p99": percentile["99.000000"] / 1000, "p99.9": percentile["99.900000"] / 1000}
 
 
-def rounds(folder, driver):
+def rounds(folder, driver, kind="round"):
     """A list of rounds, each a dictionary of workloads."""
     out = []
-    for path in sorted(glob.glob(f"{folder}/{driver}/round-*"), key=lambda p: int(p.rsplit("-", 1)[1])):
+    for path in sorted(glob.glob(f"{folder}/{driver}/{kind}-*"), key=lambda p: int(p.rsplit("-", 1)[1])):
         cpu = dict(line.split() for line in open(f"{path}/cpu"))
         one = {}
         for file in glob.glob(f"{path}/*.json"):
@@ -56,8 +56,13 @@ def timed(folder):
     both = {d: rounds(folder, d) for d in (C, OURS)}
     marks = {d: rounds(folder, d)[0] for d in ("iscsi_tcp", "tcm_loop") if rounds(folder, d)}
     pairs = list(zip(both[C], both[OURS]))
+    return {**compared(pairs, marks),
+            **compared(list(zip(*(rounds(folder, d, "fencing") for d in (C, OURS)))), {})}
+
+
+def compared(pairs, marks):
     out = {}
-    for name in sorted(pairs[0][0], key=order):
+    for name in sorted(pairs[0][0], key=order) if pairs else []:
         out[name] = {}
         for figure in ("iops", "mean", "p50", "p99", "p99.9", "cpu_us"):
             out[name][figure] = {
@@ -74,7 +79,7 @@ def order(name):
     """Workloads by kind, size, depth."""
     size = re.search(r"-(\d+)([km])-", name)
     depth = re.search(r"qd(\d+)", name)
-    return (name.split("-")[0], int(size[1]) * (1024 if size[2] == "m" else 1), int(depth[1]), name)
+    return (name.removeprefix("tgt-").split("-")[0], int(size[1]) * (1024 if size[2] == "m" else 1), int(depth[1]), name)
 
 
 def counted(folder):

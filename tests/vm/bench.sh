@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # For benchmarks and tests that count: after lib.sh. One boot, several drivers.
+. /share/tests/vm/tgt.sh
 
 bench=/share/tests/bench
+# tgtd 1.0.85 refuses to listen at any port but 3260 for iSER.
+portal=${portal%:*}:3262
 tcp=${iqn}tcp
 # fio's option for writes of as many segments as pages, see scattered_pages.
 scattered="--iomem=mmapshared:/tmp/pages"
@@ -13,7 +16,7 @@ bench_target() {
 		lio_target $iqn && lio_lun $iqn 0 d0 &&
 		lio_target $tcp \${portal%:*}:3261 tcp && lio_lun $tcp 0 d0"
 	if [ -n "${1:-}" ]; then
-		portal=10.0.0.2:3260
+		portal=10.0.0.2:3262
 		rxe_up 10.0.0.1
 		must "target in the other guest" on "$1" "portal=$portal; rxe_up 10.0.0.2 && $up"
 	else
@@ -26,6 +29,23 @@ bench_target() {
 	mkdir -p /run/udev/rules.d
 	echo 'SUBSYSTEM=="block", OPTIONS+="nowatch"' >/run/udev/rules.d/99-bench.rules
 	must "udev's rules" udevadm control --reload
+}
+
+# fencing_target - tgt, beside the other: a key that it was told is invalidated by this side.
+fencing=${iqn}tgt
+fencing_target() {
+	truncate -s 64M /tmp/fencing
+	tgt_start "portal=${portal%:*}:3263"
+	tgt_target iser 1 "$fencing" /tmp/fencing
+}
+# use_fencing DRIVER - logs in to that.
+use_fencing() { lun=1 discover=tgt_discover use "$1" "$fencing" "${portal%:*}:3260"; }
+
+# Name and options of what is measured with it.
+fencing_workloads() {
+	printf '%s\n' 'tgt-randread-4k-qd1 --rw=randread --bs=4k --iodepth=1' \
+		'tgt-randread-4k-qd32 --rw=randread --bs=4k --iodepth=32' \
+		'tgt-randwrite-4k-qd32 --rw=randwrite --bs=4k --iodepth=32'
 }
 
 # Pages of memory for fio of which no two are neighbours both there and in the machine: a
@@ -61,14 +81,14 @@ use() {
 	DRIVER=$1
 	rm -f /etc/modprobe.d/ib_iser_rs.conf
 	load_driver >/dev/null
-	discover "${3:-$portal}"
+	${discover:-discover} "${3:-$portal}"
 	for n in interval timeout; do
 		set_node "$name" "node.conn[0].timeo.noop_out_$n" 0
 	done
 	for ((n = 4; n < $#; n += 2)); do
 		set_node "$name" "${@:n:1}" "${@:n+1:1}"
 	done
-	connect "$name"
+	connect "$name" "${lun:-0}"
 	udevadm settle
 }
 

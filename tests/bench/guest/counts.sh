@@ -50,6 +50,7 @@ switched() {
 
 machine
 bench_target
+[ -n "$QUICK" ] || fencing_target
 for driver in ib_iser ib_iser_rs; do
 	use $driver
 	mkdir -p $results/$driver
@@ -73,4 +74,12 @@ for driver in ib_iser ib_iser_rs; do
 		keeps "$driver/$name"
 	done < <(workloads)
 	say "counted: $driver"
+	[ -z "$QUICK" ] || continue
+	use_fencing $driver
+	while read -r name options; do
+		# shellcheck disable=SC2086 # Options are words.
+		count "$driver/$name" $probed $options
+		keeps "$driver/$name"
+	done < <(fencing_workloads)
+	say "counted: $driver with a target that invalidates no keys"
 done

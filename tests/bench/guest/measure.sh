@@ -5,6 +5,7 @@
 # Everything goes to files in $results; see tests/bench/report.py for what becomes of them.
 #   DRIVER/round-N/WORKLOAD.json    fio's report
 #   DRIVER/round-N/cpu              lines "WORKLOAD BUSY-SECONDS"
+#   DRIVER/fencing-N/…              as of a round, with a target that does not invalidate keys
 #   DRIVER/round-N/profile          samples, lines "COUNT ADDRESS"
 #   DRIVER/round-N/symbols          where functions are
 #   DRIVER/sessions                 lines "SESSIONS LOGIN-SECONDS KIB"
@@ -12,7 +13,7 @@
 # workload, PROFILE those of a profile; QUICK leaves workloads out.
 . /share/tests/vm/lib.sh
 . /share/tests/vm/bench.sh
-ROUNDS=${ROUNDS:-5} TIME=${TIME:-4} PROFILE=${PROFILE:-10} QUICK=${QUICK:-} PEER=${PEER:-}
+ROUNDS=${ROUNDS:-5} TIME=${TIME:-2} PROFILE=${PROFILE:-8} QUICK=${QUICK:-} PEER=${PEER:-}
 
 # The machine's CPU time so far that was not idle, in seconds.
 busy() { awk '/^cpu / { print ($2 + $3 + $4 + $7 + $8 + $9) / 100 }' /proc/stat; }
@@ -67,6 +68,9 @@ profile() {
 	rm /tmp/perf.data
 }
 
+# order N - of the drivers in a round: A B, B A, A B, …
+order() { if (($1 % 2)); then echo ib_iser ib_iser_rs; else echo ib_iser_rs ib_iser; fi; }
+
 # round N DRIVER
 round() {
 	local name options
@@ -105,6 +109,25 @@ sessions_cost() {
 			awk '{ print $1, $3 - $2, ($5 - $4) / $1 }' >>"$results/$1/sessions"
 	done
 	say "sessions: $1: $(tr '\n' ';' <"$results/$1/sessions")"
+}
+
+# What it takes to end the access of a target that does not: of ib_iser_rs, whose commands are
+# not over before, and of ib_iser, which leaves it open.
+fencing_costs() {
+	local n driver name options
+	fencing_target
+	for ((n = 1; n <= ROUNDS; n++)); do
+		for driver in $(order $n); do
+			where=$driver/fencing-$n
+			mkdir -p "$results/$where"
+			use_fencing "$driver"
+			while read -r name options; do
+				# shellcheck disable=SC2086 # Options are words.
+				workload "$name" $options
+			done < <(fencing_workloads)
+		done
+	done
+	say "fencing"
 }
 
 # The outer marks: TCP, and the target's own loopback without any network.
@@ -161,20 +184,16 @@ for driver in ib_iser ib_iser_rs; do
 	job warm-up-$driver --time_based --runtime="$TIME" --rw=randrw --bs=8k --iodepth=32
 done
 for ((n = 1; n <= ROUNDS; n++)); do
-	# A B, B A, A B, …
-	if ((n % 2)); then
-		round $n ib_iser
-		round $n ib_iser_rs
-	else
-		round $n ib_iser_rs
-		round $n ib_iser
-	fi
+	for driver in $(order $n); do
+		round $n "$driver"
+	done
 done
 if [ -z "$QUICK" ]; then
 	for driver in ib_iser ib_iser_rs; do
 		sessions_cost $driver
 	done
 	marks
+	[ -n "$PEER" ] || fencing_costs
 fi
 leave
 use ib_iser_rs

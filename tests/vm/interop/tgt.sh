@@ -6,39 +6,19 @@
 # guest: --limit 400
 . /share/tests/vm/lib.sh
 . /share/tests/vm/interop.sh
+. /share/tests/vm/tgt.sh
 rxe_up "${portal%:*}"
-# tgtd keeps its RDMA buffers in huge pages.
-echo 100 >/proc/sys/vm/nr_hugepages
 truncate -s 64M /tmp/d0
 tcp=$iqn-tcp
-
-# tgt has a target for one transport; two of them have the same file.
-tgt_target() { # TRANSPORT TID IQN
-	local tgt=(tgtadm --lld "$1" --tid "$2") bind
-	bind=(tgtadm --lld "$1" --mode target --op bind --tid "$2")
-	must "a target" "${tgt[@]}" --mode target --op new -T "$3"
-	must "a lun" "${tgt[@]}" --mode logicalunit --op new --lun 1 -b /tmp/d0
-	must "open to all" "${bind[@]}" -I ALL
-	# Without this SendTargets does not name it.
-	must "open to us" "${bind[@]}" -Q "${initiator:-iqn.1993-08.org.debian:01:guest}"
-}
 tgt_up() {
-	tgtd -f --iser pool_sz_mb=128 >>$results/tgtd.log 2>&1 3>&- 4>&- &
-	tgtd=$!
-	wait_for 60 "tgtd" tgtadm --lld iser --mode sys --op show
-	tgt_target iser 1 $iqn
-	tgt_target iscsi 2 $tcp
+	tgt_start
+	tgt_target iser 1 $iqn /tmp/d0
+	tgt_target iscsi 2 $tcp /tmp/d0
 }
 tgt_up
 load_driver
 iscsid_up
-# tgtd 1.0.85 closes a connection whose next request it takes in before the completion of its own
-# login response.
-if ! ask_for_targets; then
-	grep -q 'non-login pdu during login phase' $results/tgtd.log || fail "discovery: $(cat $results/discovery)"
-	say "tgtd has not noticed that the login was over; once more"
-	discover
-fi
+tgt_discover
 equal "targets by iSER" "$portal,1 $iqn" "$(cat $results/targets)"
 must "discovery by TCP" iscsiadm -m discovery -o new -o old -t st -I default -p "$portal"
 # That names the one for iSER as well.
