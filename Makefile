@@ -14,6 +14,8 @@ QUICK ?=
 BENCH ?=
 # PDUs that make fuzz sends.
 COUNT ?= 100000
+# The kernel that make fuzz boots: debug, which watches, or stock, which is many times as fast.
+ON ?= debug
 # Where tools are installed.
 PREFIX ?= /usr/local
 
@@ -41,7 +43,8 @@ help:
 	@echo 'make soak              the tests of faults, each for hours; TESTS= as above'
 	@echo 'make bench             both drivers measured in one boot (an hour); QUICK=1 less of it;'
 	@echo '                       results and plots are in build/bench'
-	@echo 'make fuzz              a target that sends random PDUs, COUNT=$(COUNT) of them, from SEED='
+	@echo 'make fuzz              a target that sends random PDUs, COUNT=$(COUNT) of them, from SEED=,'
+	@echo '                       to a kernel with KASAN and lockdep; ON=stock to the stock kernel, faster'
 	@echo 'make clean             removes build/'
 	@echo 'make clean-cache       removes what is kept for the next time (build root, guest images)'
 	@echo
@@ -50,6 +53,9 @@ help:
 
 ifeq ($(filter ib_iser ib_iser_rs,$(DRIVER)),)
 $(error DRIVER=$(DRIVER): there is ib_iser_rs, and ib_iser of the kernel)
+endif
+ifeq ($(filter debug stock,$(ON)),)
+$(error ON=$(ON): make fuzz has the kernels debug and stock)
 endif
 
 module:
@@ -87,8 +93,9 @@ test:
 soak:
 	@DRIVER=$(DRIVER) SOAK=1 tests/run $(if $(LIST),--list) $(or $(TESTS),fault)
 
-fuzz: guest-module-if-ours
-	@scripts/guest --dir build/fuzz --limit 14400 --env DRIVER=$(DRIVER) --env COUNT=$(COUNT) \
+fuzz:
+	$(if $(filter ib_iser,$(DRIVER)),,@scripts/build-module $(ON) >/dev/null)
+	@scripts/guest --dir build/fuzz --limit 86400 $(if $(filter debug,$(ON)),--kernel debug) --env DRIVER=$(DRIVER) --env COUNT=$(COUNT) \
 		--env SEED=$(SEED) tests/vm/hostile/fuzz.sh
 
 bench: guest-module
