@@ -73,8 +73,6 @@ void iser_rs_host_set(struct Scsi_Host *shost, struct scsi_transport_template *t
 		      const struct iser_rs_host_limits *limits);
 void iser_rs_host_memory(struct Scsi_Host *shost, u32 *sg_tablesize, u32 *boundary);
 struct Scsi_Host *iser_rs_session_to_host(struct iscsi_cls_session *session);
-void iser_rs_host_set_session(struct Scsi_Host *shost, struct iscsi_session *session);
-struct iscsi_session *iser_rs_host_session(struct Scsi_Host *shost);
 struct iscsi_session *iser_rs_session_of_command(struct scsi_cmnd *sc);
 struct iscsi_task *iser_rs_task_of_command(struct scsi_cmnd *sc);
 struct iscsi_session *iser_rs_session_libiscsi(struct iscsi_cls_session *session);

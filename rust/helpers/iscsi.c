@@ -13,17 +13,6 @@ struct Scsi_Host *iser_rs_session_to_host(struct iscsi_cls_session *session)
 	return iscsi_session_to_shost(session);
 }
 
-/* The session of a host is in the host's own memory. */
-void iser_rs_host_set_session(struct Scsi_Host *shost, struct iscsi_session *session)
-{
-	*(struct iscsi_session **)iscsi_host_priv(shost) = session;
-}
-
-struct iscsi_session *iser_rs_host_session(struct Scsi_Host *shost)
-{
-	return *(struct iscsi_session **)iscsi_host_priv(shost);
-}
-
 struct iscsi_session *iser_rs_session_of_command(struct scsi_cmnd *sc)
 {
 	return starget_to_session(scsi_target(sc->device))->dd_data;

@@ -13,7 +13,7 @@ use kernel::{
     time::{delay::fsleep, Delta}, //
 };
 
-use super::{connection, task::TaskOps, transport::Transport};
+use super::{connection, transport::Transport};
 use crate::bindings;
 
 /// How long a completion may take to give a command back.
@@ -293,9 +293,6 @@ impl<T: Transport> ErrorHandler<T> {
             let was_up = Self::state(session) == bindings::ISCSI_STATE_LOGGED_IN;
             tell(Progress::Begun);
             let mut result = libiscsi(sc);
-            // While it was at work commands were refused: one of them may have been the last that
-            // others wait for.
-            TaskOps::<T>::commit_session(session);
             let lost = Self::has_lost(session, endpoint.as_ref());
             if lost && was_up {
                 tell(Progress::GaveUp);

@@ -76,7 +76,6 @@ impl<T: Transport> Registration<T> {
         template.name = T::HOST_NAME.as_char_ptr();
         template.proc_name = T::PROC_NAME.as_char_ptr();
         template.queuecommand = Some(bindings::iscsi_queuecommand);
-        template.commit_rqs = Some(TaskOps::<T>::commit);
         template.change_queue_depth = Some(bindings::scsi_change_queue_depth);
         template.sg_tablesize = T::DEFAULT_SG_TABLESIZE;
         template.cmd_per_lun = T::DEFAULT_CMD_PER_LUN;

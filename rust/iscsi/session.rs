@@ -38,13 +38,7 @@ impl<T: Transport> NewSession<'_, T> {
     /// Makes the session and its host. May sleep.
     pub(crate) fn create(self, limits: &Limits, parent: Option<&Device>) -> Result<Session> {
         // SAFETY: The template is valid while callbacks run.
-        let host = unsafe {
-            bindings::iscsi_host_alloc(
-                T::globals().host_template(),
-                core::mem::size_of::<*const bindings::iscsi_session>() as i32,
-                false,
-            )
-        };
+        let host = unsafe { bindings::iscsi_host_alloc(T::globals().host_template(), 0, false) };
         if host.is_null() {
             return Err(ENOMEM);
         }
@@ -100,7 +94,6 @@ impl<T: Transport> NewSession<'_, T> {
                     let own = own::<T>(session.as_ptr());
                     (*own).headers = Arc::into_raw(headers);
                     (*own).data = Arc::into_raw(data);
-                    bindings::iser_rs_host_set_session(host, libiscsi(session.as_ptr()));
                 }
                 Err(error) => {
                     bindings::iscsi_session_teardown(session.as_ptr());

@@ -281,38 +281,6 @@ impl<T: Transport> TaskOps<T> {
         }
     }
 
-    /// No more commands come for now, though the last one was said not to be the last.
-    ///
-    /// # Safety
-    ///
-    /// Called by the midlayer, with a host of this transport, by who holds a device of it or is
-    /// waited for before that is gone.
-    pub(super) unsafe extern "C" fn commit(host: *mut bindings::Scsi_Host, _queue: u16) {
-        // SAFETY: As required of the caller: the device holds its target, and that the session,
-        // which was there before the device was.
-        unsafe { Self::commit_session(bindings::iser_rs_host_session(host)) };
-    }
-
-    /// Transmits what was put off.
-    ///
-    /// # Safety
-    ///
-    /// `session` must be one of this transport.
-    pub(super) unsafe fn commit_session(session: *mut bindings::iscsi_session) {
-        // SAFETY: As required of the caller. The leading connection is taken away under the lock,
-        // which is lent to this call alone.
-        unsafe {
-            bindings::iser_rs_lock_forward(session);
-            let conn = (*session).leadconn;
-            if !conn.is_null() {
-                if let Some(endpoint) = connection::endpoint_locked::<T>(conn) {
-                    T::commit(endpoint, &mut Forward::new(session));
-                }
-            }
-            bindings::iser_rs_unlock_forward(session);
-        }
-    }
-
     /// Nothing: who holds data of the task for a peer holds the task.
     ///
     /// # Safety

@@ -83,7 +83,7 @@ pub(crate) trait Transport: Sized + 'static {
     fn start(endpoint: ArcBorrow<'_, Self::Endpoint>, connection: &Connection) -> Result;
 
     /// Transmits a SCSI command. Called under the session's forward lock, so it must not sleep, and
-    /// not call [`Connection::fail`]. It may be put off until [`Self::commit`] if another is to come.
+    /// not call [`Connection::fail`].
     ///
     /// # Errors
     ///
@@ -93,10 +93,6 @@ pub(crate) trait Transport: Sized + 'static {
         task: Task<'_>,
         forward: &mut Forward<'_>,
     ) -> Result;
-
-    /// Transmits what was put off: what was to come does not come. Called as
-    /// [`Self::transmit_command`] is.
-    fn commit(endpoint: ArcBorrow<'_, Self::Endpoint>, forward: &mut Forward<'_>);
 
     /// Transmits any other task. Called as [`Self::transmit_command`] is.
     ///

@@ -17,11 +17,11 @@ use crate::{
     iscsi::task::Task,
     latency,
     rdma::{
-        chain::Chain,
         post::FollowUp,
         qp::QueuePair,
         region::{Access, RemoteKey},
         slot::Prepared,
+        transmitter::Transmitter,
     },
     series::ENOTCONN,
     sg::Direction,
@@ -35,15 +35,15 @@ use crate::{
 pub(super) fn send(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     task: Task<'_>,
 ) -> Result {
     let command = task.command().ok_or(EINVAL)?;
-    let (len, more) = (command.data_len(), !command.is_last());
+    let len = command.data_len();
     match command.direction() {
-        Some(Direction::FromDevice) => read(observed, queue_pair, chain, task, len, more),
-        Some(Direction::ToDevice) => write(observed, queue_pair, chain, task, len, more),
-        None => without_data(observed, queue_pair, chain, task),
+        Some(Direction::FromDevice) => read(observed, queue_pair, transmitter, task, len),
+        Some(Direction::ToDevice) => write(observed, queue_pair, transmitter, task, len),
+        None => without_data(observed, queue_pair, transmitter, task),
     }
 }
 
@@ -75,23 +75,27 @@ fn nothing() -> impl ExactSizeIterator<Item = FollowUp<HEADERS_LEN>> {
 #[inline(always)]
 fn prepare<'a>(
     queue_pair: &'a QueuePair<Queue>,
-    chain: &'a mut Chain,
+    transmitter: &'a mut Transmitter,
     task: &Task<'_>,
     direction: Direction,
 ) -> Result<Prepared<'a, Queue>> {
-    queue_pair.prepare(chain, task.index(), task.hold().ok_or(ENOTCONN)?, direction)
+    queue_pair.prepare(
+        transmitter,
+        task.index(),
+        task.hold().ok_or(ENOTCONN)?,
+        direction,
+    )
 }
 
 #[inline(always)]
 fn read(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     mut task: Task<'_>,
     len: usize,
-    more: bool,
 ) -> Result {
-    let mut transfer = prepare(queue_pair, chain, &task, Direction::FromDevice)?;
+    let mut transfer = prepare(queue_pair, transmitter, &task, Direction::FromDevice)?;
     let key = transfer.register(Access::RemoteWrite)?;
     let header = ControlHeader {
         read: Some(advertised(key, 0)),
@@ -110,7 +114,7 @@ fn read(
         len,
         &sent,
     );
-    transfer.post(0, nothing(), true, more)?;
+    transfer.post(0, nothing(), true)?;
     observed.sent.commands_read.add(1);
     observed.sent.bytes_read.add(len as u64);
     observed.sent.registered_commands.add(1);
@@ -121,10 +125,9 @@ fn read(
 fn write(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     task: Task<'_>,
     len: usize,
-    more: bool,
 ) -> Result {
     let sent = Sent {
         immediate: task.immediate_len(),
@@ -132,9 +135,9 @@ fn write(
         stag: None,
     };
     if sent.immediate >= len && sent.unsolicited == 0 {
-        write_at_once(observed, queue_pair, chain, task, len, more)
+        write_at_once(observed, queue_pair, transmitter, task, len)
     } else {
-        write_in_parts(observed, queue_pair, chain, task, len, sent, more)
+        write_in_parts(observed, queue_pair, transmitter, task, len, sent)
     }
 }
 
@@ -143,16 +146,15 @@ fn write(
 fn write_at_once(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     mut task: Task<'_>,
     len: usize,
-    more: bool,
 ) -> Result {
     let sent = Sent {
         immediate: len,
         ..Sent::default()
     };
-    let transfer = prepare(queue_pair, chain, &task, Direction::ToDevice)?;
+    let transfer = prepare(queue_pair, transmitter, &task, Direction::ToDevice)?;
     task.set_prefix(&ControlHeader::default().encode());
     watched(
         observed,
@@ -162,7 +164,7 @@ fn write_at_once(
         len,
         &sent,
     );
-    transfer.post(len, nothing(), true, more)?;
+    transfer.post(len, nothing(), true)?;
     count_write(observed, len, &sent);
     Ok(())
 }
@@ -172,14 +174,13 @@ fn write_at_once(
 fn write_in_parts(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     mut task: Task<'_>,
     len: usize,
     mut sent: Sent,
-    more: bool,
 ) -> Result {
     let first = sent.immediate + sent.unsolicited;
-    let mut transfer = prepare(queue_pair, chain, &task, Direction::ToDevice)?;
+    let mut transfer = prepare(queue_pair, transmitter, &task, Direction::ToDevice)?;
     let mut header = ControlHeader::default();
     // The target reads what it is not sent.
     if first < len {
@@ -204,7 +205,7 @@ fn write_in_parts(
         unsolicited => unsolicited.div_ceil(segment),
     };
     let data_outs = (0..pdus).map(|_| next_data_out(&mut task));
-    transfer.post(sent.immediate, data_outs, true, more)?;
+    transfer.post(sent.immediate, data_outs, true)?;
     count_write(observed, len, &sent);
     observed.sent.unsolicited_pdus.add(pdus as u64);
     Ok(())
@@ -227,13 +228,13 @@ fn count_write(observed: &Observed, len: usize, sent: &Sent) {
 fn without_data(
     observed: &Observed,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     mut task: Task<'_>,
 ) -> Result {
-    let transfer = prepare(queue_pair, chain, &task, Direction::FromDevice)?;
+    let transfer = prepare(queue_pair, transmitter, &task, Direction::FromDevice)?;
     task.set_prefix(&ControlHeader::default().encode());
     watched(observed, &task, &transfer, None, 0, &Sent::default());
-    transfer.post(0, nothing(), true, false)?;
+    transfer.post(0, nothing(), true)?;
     observed.sent.commands_none.add(1);
     Ok(())
 }

@@ -38,7 +38,12 @@ use crate::{
         parameter::ConnectionError,
     },
     published::{Published, ReadOnce},
-    rdma::{chain::Chain, cm::CmId, device::ProtectionDomain, qp::QueuePair},
+    rdma::{
+        cm::CmId,
+        device::ProtectionDomain,
+        qp::QueuePair,
+        transmitter::Transmitter, //
+    },
     series::ENOTCONN,
     trace, work,
 };
@@ -86,8 +91,7 @@ pub(crate) struct Connection {
     teardown: Mutex<()>,
     pub(super) queue_pair: Published<Revocable<QueuePair<Queue>>>,
     bound: Published<iscsi::connection::Connection>,
-    /// Requests that are posted with those to come.
-    chain: Published<Guarded<Chain>>,
+    transmitter: Published<Guarded<Transmitter>>,
     /// This side has ended the connection, or asked the target to.
     end_expected: Atomic<bool>,
     /// The target has broken the protocol, so nothing is taken from it any more.
@@ -123,7 +127,7 @@ impl Connection {
                 teardown <- new_mutex!((), "iser::Connection::teardown"),
                 queue_pair: Published::new(),
                 bound: Published::new(),
-                chain: Published::new(),
+                transmitter: Published::new(),
                 end_expected: Atomic::new(false),
                 broken: Atomic::new(false),
                 failure: Atomic::new(0),
@@ -233,13 +237,16 @@ impl Connection {
     pub(super) fn transmitting(
         &self,
         forward: &mut Forward<'_>,
-        f: impl FnOnce(&QueuePair<Queue>, &mut Chain) -> Result,
+        f: impl FnOnce(&QueuePair<Queue>, &mut Transmitter) -> Result,
     ) -> Result {
         self.with_queue_pair(|queue_pair| {
             if self.has_failed() {
                 return Err(ENOTCONN);
             }
-            f(queue_pair, self.chain.get().ok_or(ENOTCONN)?.get(forward)?)
+            f(
+                queue_pair,
+                self.transmitter.get().ok_or(ENOTCONN)?.get(forward)?,
+            )
         })
     }
 
@@ -258,11 +265,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Leaves the means to transmit to the session's forward lock. May sleep.
-    pub(super) fn set_chain(&self, chain: Chain) -> Result {
+    /// Leaves the right to transmit to the session's forward lock. May sleep.
+    pub(super) fn set_transmitter(&self, transmitter: Transmitter) -> Result {
         let bound = self.bound().ok_or(ENOTCONN)?;
-        let chain = KBox::new(Guarded::new(bound, chain), GFP_KERNEL)?;
-        self.chain.publish(chain).map_err(|_| EBUSY)
+        let transmitter = KBox::new(Guarded::new(bound, transmitter), GFP_KERNEL)?;
+        self.transmitter.publish(transmitter).map_err(|_| EBUSY)
     }
 
     /// To be called when the session's connection is bound: `ENOTCONN` if the connection had failed

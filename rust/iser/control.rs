@@ -13,9 +13,9 @@ use super::{
 use crate::{
     iscsi::task::Task,
     rdma::{
-        chain::Chain,
         post::FollowUp,
         qp::{Failure, QueuePair},
+        transmitter::Transmitter,
     },
     sg::Direction,
     trace, //
@@ -25,14 +25,14 @@ use crate::{
 pub(super) fn send(
     connection: &Connection,
     queue_pair: &QueuePair<Queue>,
-    chain: &mut Chain,
+    transmitter: &mut Transmitter,
     mut task: Task<'_>,
 ) -> Result {
     task.set_prefix(&ControlHeader::default().encode());
     let observed = &connection.observed;
     observed.sent.control_pdus_sent.add(1);
     if task.is_unanswered() {
-        send_unanswered(queue_pair, chain, task);
+        send_unanswered(queue_pair, transmitter, task);
         return Ok(());
     }
     trace::tell!(
@@ -50,21 +50,21 @@ pub(super) fn send(
         // The target may make use of the full feature phase right after its response.
         queue_pair.post_receives(FULL_FEATURE_RING)?;
     }
-    queue_pair.send(chain, task.index(), task.payload())
+    queue_pair.send(transmitter, task.index(), task.payload())
 }
 
 /// Sends a NOP-Out that answers a NOP-In. Its task is given back when it has been sent.
 ///
 /// If it cannot be sent the target learns that from the end of the connection.
-fn send_unanswered(queue_pair: &QueuePair<Queue>, chain: &mut Chain, task: Task<'_>) {
+fn send_unanswered(queue_pair: &QueuePair<Queue>, transmitter: &mut Transmitter, task: Task<'_>) {
     let index = task.index();
     let Some(owner) = task.into_unanswered() else {
         return;
     };
     let none = core::iter::empty::<FollowUp<HEADERS_LEN>>();
     let sent = queue_pair
-        .prepare(chain, index, owner, Direction::ToDevice)
-        .and_then(|transfer| transfer.post(0, none, false, false));
+        .prepare(transmitter, index, owner, Direction::ToDevice)
+        .and_then(|transfer| transfer.post(0, none, false));
     if sent.is_err() {
         queue_pair.consumer().fail(Failure::Post);
     }

@@ -158,7 +158,7 @@ pub(super) fn bind(
     let mut exchange = Some(exchange);
     connection
         .with_queue_pair(|queue_pair| queue_pair.attach(&mut exchange))
-        .and_then(|chain| connection.set_chain(chain))
+        .and_then(|transmitter| connection.set_transmitter(transmitter))
         .and_then(|()| {
             connection.with_queue_pair(|queue_pair| queue_pair.post_receives(LOGIN_RING))
         })

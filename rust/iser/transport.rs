@@ -184,17 +184,9 @@ impl Transport for Iser {
         task: Task<'_>,
         forward: &mut Forward<'_>,
     ) -> Result {
-        endpoint.transmitting(forward, |queue_pair, chain| {
-            command::send(&endpoint.observed, queue_pair, chain, task)
+        endpoint.transmitting(forward, |queue_pair, transmitter| {
+            command::send(&endpoint.observed, queue_pair, transmitter, task)
         })
-    }
-
-    fn commit(endpoint: ArcBorrow<'_, Connection>, forward: &mut Forward<'_>) {
-        // A connection that is of no use any more gives back what waits when it ends.
-        let _ = endpoint.transmitting(forward, |queue_pair, chain| {
-            queue_pair.flush(chain);
-            Ok(())
-        });
     }
 
     fn transmit_control(
@@ -202,8 +194,8 @@ impl Transport for Iser {
         task: Task<'_>,
         forward: &mut Forward<'_>,
     ) -> Result {
-        endpoint.transmitting(forward, |queue_pair, chain| {
-            control::send(&endpoint, queue_pair, chain, task)
+        endpoint.transmitting(forward, |queue_pair, transmitter| {
+            control::send(&endpoint, queue_pair, transmitter, task)
         })
     }
 

@@ -23,7 +23,7 @@ use kernel::sync::atomic::{
 use crate::published::ReadOnce;
 
 /// A snapshot of the word.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct State(u32);
 
 impl State {

@@ -9,7 +9,6 @@
 //! C headers: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h),
 //! [`include/rdma/rdma_cm.h`](srctree/include/rdma/rdma_cm.h)
 
-pub(crate) mod chain;
 pub(crate) mod cm;
 pub(crate) mod completion;
 pub(crate) mod context;
@@ -26,4 +25,5 @@ pub(crate) mod region;
 mod requests;
 pub(crate) mod slot;
 pub(crate) mod statistics;
+pub(crate) mod transmitter;
 pub(crate) mod watch;

@@ -9,12 +9,13 @@ use kernel::{
 };
 
 use super::{
-    chain::Chain,
     completion::Tag,
     gather::{no_entries, Gather, Source},
     qp::{Consumer, Failure, Inner, QueuePair},
+    requests::Requests,
     slot::Slot,
     statistics::Poster,
+    transmitter::Transmitter,
 };
 use crate::{bindings, series::ENOTCONN};
 
@@ -75,14 +76,18 @@ impl<C: Consumer> QueuePair<C> {
         unsafe { ring.post_all(inner.qp.as_ptr(), adding) }
     }
 
-    /// Sends the header of slot `index` without using the slot, and `payload` after it; what waits
-    /// in `chain` goes first.
+    /// Sends the header of slot `index` without using the slot, and `payload` after it.
     ///
     /// There is one buffer for payloads: the peer must have answered the last one.
-    pub(crate) fn send(&self, chain: &mut Chain, index: usize, payload: &[u8]) -> Result {
+    pub(crate) fn send(
+        &self,
+        transmitter: &mut Transmitter,
+        index: usize,
+        payload: &[u8],
+    ) -> Result {
         let inner = self.inner();
-        if !inner.flush(chain) {
-            return Err(ENOTCONN);
+        if !transmitter.is_of(inner) {
+            return Err(EINVAL);
         }
         let exchange = inner.exchange()?;
         let header = exchange
@@ -109,7 +114,7 @@ impl<C: Consumer> QueuePair<C> {
         if !signalled {
             inner.credits.posted_unsignalled(1);
         }
-        inner.statistics.sent(1, 0);
+        inner.statistics.sent(false);
         Ok(())
     }
 }
@@ -142,14 +147,14 @@ impl<C: Consumer> Inner<C> {
         true
     }
 
-    /// Posts a chain of requests, whose entries must be reserved.
+    /// Posts a list of requests, whose entries must be reserved.
     ///
     /// If that fails the queue pair is of no use any more, as there was room for them: neither is
     /// what their tags would have given back.
     ///
     /// # Safety
     ///
-    /// `first` must head a chain of valid requests; what they name must live until they complete or
+    /// `first` must head a list of valid requests; what they name must live until they complete or
     /// the queue pair is drained.
     #[inline(always)]
     pub(super) unsafe fn submit(&self, first: *mut bindings::ib_send_wr) -> Result {
@@ -169,6 +174,31 @@ impl<C: Consumer> Inner<C> {
             self.consumer.failed(Failure::Post);
         }
         Error::from_errno(errno)
+    }
+
+    /// Posts the requests of a slot, whose entries are reserved: the send, and the registration before
+    /// it if it is `registering`. The send is signalled by `tag`, or when one is due.
+    ///
+    /// # Safety
+    ///
+    /// They must be of a slot of `self`, filled, and not touched meanwhile; what they name must live
+    /// until they complete or the queue pair is drained.
+    #[inline(always)]
+    pub(super) unsafe fn post_requests(
+        &self,
+        requests: &mut Requests,
+        registering: bool,
+        tag: Option<&Tag<C>>,
+    ) -> Result {
+        let count = 1 + i32::from(registering);
+        let signalled = requests.set_signal(self, count, tag);
+        // SAFETY: As the caller promises.
+        unsafe { self.submit(requests.first(registering)) }?;
+        if !signalled {
+            self.credits.posted_unsignalled(count);
+        }
+        self.statistics.sent(registering);
+        Ok(())
     }
 
     /// Posts one signalled request whose entries, `count` with older ones, are reserved.
@@ -201,7 +231,7 @@ impl<C: Consumer> Inner<C> {
         }
         let mut send = send_request(gather.entries(), self.plain_tag());
         self.post_signalled(&mut send, 1, tag)?;
-        self.statistics.sent(1, 0);
+        self.statistics.sent(false);
         Ok(())
     }
 

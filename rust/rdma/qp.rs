@@ -18,7 +18,6 @@ use kernel::{
 };
 
 use super::{
-    chain::Chain,
     completion::{CompletionQueue, Purpose, Status, Tag},
     context::Context,
     credits::Credits,
@@ -29,6 +28,7 @@ use super::{
     receive::{Batch, Message},
     slot::Prepared,
     statistics::{Poster, Statistics},
+    transmitter::Transmitter,
     watch::{Finished, InFlight},
 };
 use crate::{
@@ -223,14 +223,14 @@ impl<C: Consumer> QueuePair<C> {
     }
 
     /// Gives the queue pair what it needs to exchange messages, once, and returns what only one can
-    /// have: the means to transmit. Takes `exchange`, or leaves it there for the caller to drop where
+    /// have: the right to transmit. Takes `exchange`, or leaves it there for the caller to drop where
     /// that may sleep.
     ///
     /// # Errors
     ///
     /// `EEXIST` if it has one, `EINVAL` if that is of another domain, `ENOSPC` if the receive
     /// queue is too short for its rings.
-    pub(crate) fn attach(&self, exchange: &mut Option<KBox<Exchange<C>>>) -> Result<Chain> {
+    pub(crate) fn attach(&self, exchange: &mut Option<KBox<Exchange<C>>>) -> Result<Transmitter> {
         let inner = self.inner();
         let new = exchange.as_mut().ok_or(EINVAL)?;
         if !new.is_of(&inner.pd) {
@@ -245,8 +245,8 @@ impl<C: Consumer> QueuePair<C> {
             *exchange = Some(new);
             EEXIST
         })?;
-        // That was once.
-        Ok(Chain::new(inner.number))
+        // SAFETY: An exchange is published once.
+        Ok(unsafe { Transmitter::new(inner.number) })
     }
 
     /// Gives the queue pair what it needs for messages that follow others, once.
@@ -294,16 +294,16 @@ impl<C: Consumer> QueuePair<C> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the slot is in use, `EINVAL` if `chain` is of another queue pair.
+    /// `EBUSY` if the slot is in use, `EINVAL` if `transmitter` is of another queue pair.
     #[inline(always)]
     pub(crate) fn prepare<'a>(
         &'a self,
-        chain: &'a mut Chain,
+        transmitter: &'a mut Transmitter,
         index: usize,
         owner: C::Owner,
         direction: Direction,
     ) -> Result<Prepared<'a, C>> {
-        Prepared::new(self.inner(), chain, index, owner, direction)
+        Prepared::new(self.inner(), transmitter, index, owner, direction)
     }
 
     /// Whether the transfer that was put into slot `index` is answered: about to be finished, or

@@ -22,7 +22,7 @@ use crate::bindings;
 ///
 /// The first of `entries` is the slot's header, `mr` the region of the slot. Once
 /// [placed](Self::place), `self` is not moved, the send takes its bytes from `entries`, and the
-/// registration leads to the send.
+/// registration leads to the send, which nothing follows.
 pub(super) struct Requests {
     register: bindings::ib_reg_wr,
     send: bindings::ib_send_wr,
@@ -79,39 +79,39 @@ impl Requests {
         self.register.access = access.as_raw();
     }
 
-    /// Has the send signalled by `tag`, or not at all; see [`Inner::signal`].
+    /// Has the send, the last of `count` requests, signalled by `tag`, or if one is due; returns
+    /// whether it is.
     #[inline(always)]
     pub(super) fn set_signal<C: Consumer>(
         &mut self,
         inner: &Inner<C>,
-        tag: Option<(&Tag<C>, i32)>,
-    ) {
+        count: i32,
+        tag: Option<&Tag<C>>,
+    ) -> bool {
         match tag {
-            Some((tag, count)) => inner.signal(&mut self.send, count, tag),
+            Some(tag) => {
+                inner.signal(&mut self.send, count, tag);
+                true
+            }
             None => {
                 self.send.__bindgen_anon_1.wr_cqe = inner.plain_tag();
                 self.send.send_flags = 0;
+                inner.signal_if_due(&mut self.send, count)
             }
         }
     }
 
-    /// The first and the last of them, which nothing comes after.
+    /// The first of them; nothing comes after the send.
     #[inline(always)]
-    pub(super) fn list(
-        &mut self,
-        registering: bool,
-    ) -> (*mut bindings::ib_send_wr, *mut bindings::ib_send_wr) {
-        self.send.next = ptr::null_mut();
+    pub(super) fn first(&mut self, registering: bool) -> *mut bindings::ib_send_wr {
         let this: *mut Self = self;
         // SAFETY: Addresses within what was just borrowed.
         unsafe {
-            let last = &raw mut (*this).send;
-            let first = if registering {
+            if registering {
                 &raw mut (*this).register.wr
             } else {
-                last
-            };
-            (first, last)
+                &raw mut (*this).send
+            }
         }
     }
 }

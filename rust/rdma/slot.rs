@@ -11,17 +11,18 @@ use core::{cell::UnsafeCell, mem::MaybeUninit, ptr};
 use kernel::{prelude::*, sync::Arc};
 
 use super::{
-    chain::Chain,
     completion::{Purpose, Tag},
     device::{Device, ProtectionDomain},
     exchange::Exchange,
-    fence::{Awaited, Fence, Generation, State},
+    fence::{Awaited, Fence, Generation, Outcome, State},
     gather::{Gather, MappedList, Source},
     post::{request, FollowUp, Room},
     qp::{Consumer, Failure, Inner},
     receive::Message,
     region::{Access, Region, RemoteKey},
     requests::Requests,
+    statistics::Poster,
+    transmitter::Transmitter,
     watch::{Finished, Watch},
 };
 use crate::{
@@ -43,8 +44,8 @@ struct Content<O> {
 /// `content` is initialised while the fence is armed, while a [`Prepared`] holds it, and while it
 /// is held after it was armed until released. Whoever holds the fence has exclusive access to
 /// `content` and to the layout of `region`; while it is armed, only `answer` in it changes, by the
-/// one who processes completions. Who prepares a transfer in it, with the queue pair's [`Chain`], has
-/// exclusive access to `requests`; then they are the chain's, until they are posted.
+/// one who processes completions. Who has the queue pair's [`Transmitter`] has exclusive access to
+/// `requests`.
 pub(super) struct Slot<C: Consumer> {
     pub(super) fence: Fence,
     pub(super) watch: Watch,
@@ -155,10 +156,10 @@ impl<C: Consumer> Slot<C> {
 ///
 /// # Invariants
 ///
-/// `chain` is that of `inner`, and the slot's requests are not in it.
+/// `_transmitter` is that of `inner`.
 pub(crate) struct Prepared<'a, C: Consumer> {
     inner: &'a Inner<C>,
-    chain: &'a mut Chain,
+    _transmitter: &'a mut Transmitter,
     exchange: &'a Exchange<C>,
     slot: &'a Slot<C>,
     generation: Generation,
@@ -171,12 +172,12 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     #[inline(always)]
     pub(super) fn new(
         inner: &'a Inner<C>,
-        chain: &'a mut Chain,
+        transmitter: &'a mut Transmitter,
         index: usize,
         owner: C::Owner,
         direction: Direction,
     ) -> Result<Self> {
-        if !chain.is_of(inner) {
+        if !transmitter.is_of(inner) {
             return Err(EINVAL);
         }
         let exchange = inner.exchange()?;
@@ -202,11 +203,10 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         };
         // SAFETY: The fence is held.
         unsafe { (*slot.content.get()).write(content) };
-        // INVARIANT: `content` is initialised. By the invariant of the chain no requests are in it of
-        // a slot that can be held.
+        // INVARIANT: `content` is initialised.
         Ok(Self {
             inner,
-            chain,
+            _transmitter: transmitter,
             exchange,
             slot,
             generation,
@@ -247,8 +247,7 @@ impl<'a, C: Consumer> Prepared<'a, C> {
     }
 
     /// Posts the request: the slot's header with the first `immediate` bytes of the data, then
-    /// what `follow_ups` gives. If there is `more` it may be left in the chain: the caller then posts
-    /// another soon, or has it flushed.
+    /// what `follow_ups` gives.
     ///
     /// On success the owner comes back by [`Consumer::finished`], or is dropped when the
     /// connection ends. Without `answered` it comes back when the request has been sent.
@@ -262,7 +261,6 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         immediate: usize,
         follow_ups: impl ExactSizeIterator<Item = FollowUp<N>>,
         answered: bool,
-        more: bool,
     ) -> Result {
         let (inner, slot) = (self.inner, self.slot);
         // SAFETY: By the invariants of the slot and of `self`.
@@ -313,19 +311,19 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         // From here on others may complete the slot at any time: nothing is left in `self`, and the
         // fence is no longer held.
         room.used();
-        let mut this = core::mem::ManuallyDrop::new(self);
-        let (index, chain) = (this.index, &mut *this.chain);
-        let registered = registering.then_some((index, armed));
-        // SAFETY: They are filled. What they name belongs to the queue pair, or to the slot, which
-        // stays armed: while it registers by `POSTING`, while it is signalled by the send that has
-        // not completed. Otherwise they are posted below.
-        unsafe { chain.add(inner, requests, registered, signalled.then_some(&slot.data)) };
-        if more && count == 0 && (signalled || registering) && !chain.is_full() {
-            return Ok(());
-        }
-        if !inner.flush(chain) {
+        let index = core::mem::ManuallyDrop::new(self).index;
+        // SAFETY: They are filled, and nobody else has them as long as there is the transmitter. What
+        // they name belongs to the queue pair, or to the slot, which stays armed: while it registers
+        // by `POSTING`, while it is signalled by the send that has not completed.
+        let posted =
+            unsafe { inner.post_requests(requests, registering, signalled.then_some(&slot.data)) };
+        if posted.is_err() {
             // The connection ends, and the slot with it.
             return Ok(());
+        }
+        // Not the finisher: the invalidation, if that is all, is still to come.
+        if registering && slot.fence.posted(armed) == Outcome::Invalidate {
+            inner.invalidate(slot, Poster::Transmit);
         }
         for follow_up in follow_ups {
             // The slot waits for this send, so what `source` names is still mapped.

@@ -23,7 +23,6 @@ pub(super) enum Poster {
 #[derive(Default)]
 struct Transmitted {
     sends: Count,
-    doorbells: Count,
     registrations: Count,
     invalidations: Count,
     stalls: Count,
@@ -63,13 +62,12 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    /// Who transmits has posted so many sends, and registrations before them, by one call.
+    /// Who transmits has posted a send by one call, after a registration or not.
     #[inline(always)]
-    pub(super) fn sent(&self, sends: usize, registrations: usize) {
-        self.transmitted.sends.add(sends as u64);
-        self.transmitted.doorbells.add(1);
-        if registrations > 0 {
-            self.transmitted.registrations.add(registrations as u64);
+    pub(super) fn sent(&self, registering: bool) {
+        self.transmitted.sends.add(1);
+        if registering {
+            self.transmitted.registrations.add(1);
         }
     }
 
@@ -165,9 +163,8 @@ impl Statistics {
         to("wr_reg", transmitted.registrations.get());
         to("wr_local_inv", invalidations);
         to("wr_receive", receives);
-        // Each invalidation is a call of its own.
-        let send_doorbells = transmitted.doorbells.get() + invalidations;
-        to("doorbells_send", send_doorbells);
+        // A registration goes with a send; each send and each invalidation is a call.
+        to("doorbells_send", sends + invalidations);
         to("doorbells_receive", receive_doorbells);
         to("completions_send", completed.sends.get());
         to("completions_receive", completed.receives.get());

@@ -31,12 +31,6 @@ impl Command {
             .filter(|_| self.data_len() > 0)
     }
 
-    /// The midlayer does not promise another command (`SCMD_LAST`). Where it does, and has none
-    /// after all, it says so by `commit_rqs`.
-    pub(crate) fn is_last(&self) -> bool {
-        self.0.flags & bindings::SCMD_LAST as i32 != 0
-    }
-
     /// Bytes of data.
     pub(crate) fn data_len(&self) -> usize {
         self.0.sdb.length as usize
