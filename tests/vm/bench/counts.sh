@@ -29,7 +29,7 @@ count read-4k 1024 --rw=randread --bs=4k --iodepth=32
 limits read-4k "completions<=1.05" "REG_MR<=1.001" "requests<=2.05" "LOCAL_INV<=0.05" "list unmaps>=0.99"
 # shellcheck disable=SC2154 # Of bench.sh.
 count read-4k-batches 1024 --rw=randread --bs=4k --iodepth=32 $batches
-limits read-4k-batches "completions<=1.05" "requests<=2.05" "send doorbells<=0.2"
+limits read-4k-batches "completions<=1.05" "requests<=2.05"
 count read-4k-qd1 512 --rw=randread --bs=4k --iodepth=1
 limits read-4k-qd1 "completions<=1.05" "requests<=2.05"
 count write-4k 1024 --rw=randwrite --bs=4k --iodepth=32
