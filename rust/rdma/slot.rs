@@ -314,7 +314,8 @@ impl<'a, C: Consumer> Prepared<'a, C> {
         let index = core::mem::ManuallyDrop::new(self).index;
         // SAFETY: They are filled, and nobody else has them as long as there is the transmitter. What
         // they name belongs to the queue pair, or to the slot, which stays armed: while it registers
-        // by `POSTING`, while it is signalled by the send that has not completed.
+        // by `POSTING`, while it is signalled by the send that has not completed. Otherwise that is
+        // the header and the plain tag alone.
         let posted =
             unsafe { inner.post_requests(requests, registering, signalled.then_some(&slot.data)) };
         if posted.is_err() {

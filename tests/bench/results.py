@@ -79,7 +79,8 @@ def order(name):
     """Workloads by kind, size, depth."""
     size = re.search(r"-(\d+)([km])-", name)
     depth = re.search(r"qd(\d+)", name)
-    return (name.removeprefix("tgt-").split("-")[0], int(size[1]) * (1024 if size[2] == "m" else 1), int(depth[1]), name)
+    kind = name.removeprefix("tgt-").split("-")[0]
+    return (kind, int(size[1]) * (1024 if size[2] == "m" else 1), int(depth[1]), name)
 
 
 def counted(folder):

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Commands that come in batches: all are sent, whether the last of a batch is one the target may be
-# sent, or is put off as the target's window or the host is full; by two disks of a session at once.
+# sent, or is put off as the target's window or the host is full; by one disk, and by two of a
+# session at once.
 # guest: --limit 400
 . /share/tests/vm/lib.sh
 initiator_up
@@ -36,6 +37,8 @@ batch() {
 say "as many as fit"
 connect $iqn
 size=$(slow 8m 1m)
+# shellcheck disable=SC2086 # Options are words.
+verified "one disk" $batches --size="$size"
 batch "two disks" --size="$size"
 batch "mixed sizes" --size="$size" --bsrange=4k-256k
 logout $iqn
