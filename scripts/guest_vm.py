@@ -58,8 +58,17 @@ class Vm:
         try:
             await asyncio.wait_for(self.answer(), BOOT_LIMIT)
         except asyncio.TimeoutError:
+            state = await self.state()
             await self.kill()
-            raise Ended(f"guest {self.name} has not booted in {BOOT_LIMIT} s") from None
+            raise Ended(f"guest {self.name} has not booted in {BOOT_LIMIT} s\n{state}") from None
+
+    async def state(self):
+        """What may explain that it does not go on: the end of its console, and where its CPUs are."""
+        registers = (await self.monitor("info registers -a")).splitlines()
+        cpus = [" ".join(word for word in line.split() if word.startswith(("RIP=", "HLT=")))
+                for line in registers if line.startswith("RIP=")]
+        with open(self.console, errors="replace") as console:
+            return "\n".join([line.rstrip() for line in console.readlines()[-8:]] + cpus)
 
     async def monitor(self, line):
         self.mon.write(line.encode() + b"\n")

@@ -20,5 +20,5 @@ calls="__rdma_create_kernel_id=ENOMEM rdma_resolve_addr=ENODEV rdma_resolve_rout
 # Where a mapping of headers or receive buffers is looked at; rxe's never fail.
 [ "$DRIVER" = ib_iser ] || calls="$calls iser_rs_dma_mapping_error=1"
 # shellcheck disable=SC2086 # Words.
-faults fail --every "$(soak 5 1)" io $calls
+faults fail --every "$(soak 8 1)" io $calls
 injected $faults "calls made to fail"

@@ -21,7 +21,7 @@ known_reports="$known_reports|WARNING: kernel/trace/trace_events[.]c:[0-9]+ at e
 # tried with ib_iser: iscsi_setup_host() alone initialises it.
 known_reports="$known_reports|DEBUG_LOCKS_WARN_ON[(]lock->magic != lock[)].*WARNING: kernel/locking/mutex[.]c:[0-9]+ at __mutex_lock[+].* __iscsi_unbind_session[+]"
 # All of them would take five hours; each long run begins with another one.
-every=$(soak 40 12)
+every=$(soak 60 12)
 faults fail --every "$every" load should_failslab=ENOMEM should_fail_alloc_page=1
 quick_up
 faults fail --every "$every" session should_failslab=ENOMEM should_fail_alloc_page=1
