@@ -6,6 +6,7 @@ import ctypes
 import functools
 import mmap
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -31,8 +32,9 @@ def die_with_parent():
 class Vm:
     """One guest: QEMU, its two ports and its monitor."""
 
-    def __init__(self, name, cmd, console):
-        self.name, self.cmd, self.console, self.process = name, cmd, console, None
+    def __init__(self, name, cmd, folder):
+        self.name, self.cmd, self.process = name, cmd, None
+        self.console, self.said = f"{folder}/console-{name}.log", f"{folder}/qemu-{name}.log"
         self.answered = False
 
     async def start(self):
@@ -41,7 +43,7 @@ class Vm:
             ends[name], theirs = socket.socketpair()
             fds.append(theirs)
             chardevs += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
-        log = open(self.console, "ab")
+        log = open(self.said, "ab")
         self.process = await asyncio.create_subprocess_exec(
             *self.cmd, *chardevs, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             pass_fds=[s.fileno() for s in fds], start_new_session=True,
@@ -70,6 +72,16 @@ class Vm:
                 for line in registers if line.startswith("RIP=")]
         with open(self.console, errors="replace") as console:
             return "\n".join([line.rstrip() for line in console.readlines()[-8:]] + cpus)
+
+    async def stuck(self):
+        """What its kernel says of the tasks that wait and of what its CPUs do."""
+        for key in "9wl":
+            await self.monitor(f"sendkey alt-sysrq-{key}")
+            await asyncio.sleep(1)
+        with open(self.console, errors="replace") as console:
+            said = console.read().rpartition("Show Blocked State")[2]
+        traces = [line for line in said.splitlines() if re.search(r"task:|RIP: |\] +\w\S*\+0x", line)]
+        return "\n".join([f"guest {self.name}, tasks that wait, and its CPUs:", *traces])
 
     async def monitor(self, line):
         self.mon.write(line.encode() + b"\n")
@@ -158,7 +170,7 @@ def qemu(args, tmp, images, name, number, peers):
     if modules:
         images = [*images, ("modules", modules)]
     cmdline = "console=ttyS0 root=/dev/vda rw panic=-1 oops=panic mitigations=off loglevel=5 " \
-              "log_buf_len=4M no_timer_check"   # which fails, and panics, where the host is busy
+              "log_buf_len=4M sysrq_always_enabled no_timer_check"   # which fails, and panics, where the host is busy
     if machine:
         images = [("root", f) for f in [running(machine, "root.ext4")] if os.path.exists(f)] + images[1:]
     else:

@@ -88,7 +88,7 @@ class Test:
         return next((line for line in lines if "FAILED:" in line), lines[-1]).strip()
 
     def tail(self):
-        return "\n".join("    " + line for said in self.said() for line in said[-20:])
+        return "\n".join("    " + line for said in self.said() for line in said[-60:])
 
     def said(self):
         """The lines of each file with what it said."""

@@ -219,7 +219,8 @@ initiator_up() {
 	iscsid_up
 }
 
-# discover [PORTAL] - its output is then in $results/targets. With login=-l it logs in, too.
+# discover [PORTAL] - its output is then in $results/targets. With login=-l it logs in, too;
+# with interfaces="-I NAME…" by these.
 #
 # An answer that is there before the kernel's reply to the request is taken in by open-iscsi
 # (2.1.11, __kipc_call() in usr/netlink.c) while it waits for that reply, and not looked for
@@ -241,8 +242,8 @@ discover() {
 	ask_for_targets "$@" || fail "discovery: $(cat "$log")"
 }
 ask_for_targets() {
-	# shellcheck disable=SC2086 # One option or none.
-	iscsiadm -d 8 -m discovery -o new -o old -t st -I iser -p "${1:-$portal}" ${login:-} >"$results/targets" 2>"$results/discovery"
+	# shellcheck disable=SC2086 # Options.
+	iscsiadm -d 8 -m discovery -o new -o old -t st ${interfaces:--I iser} -p "${1:-$portal}" ${login:-} >"$results/targets" 2>"$results/discovery"
 }
 
 # set_node IQN NAME VALUE - of the record that discovery made.

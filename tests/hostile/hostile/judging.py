@@ -264,6 +264,8 @@ class Court:
             raise Failed("the login succeeded")
         if not status:
             ask("disarm")
+            # The initiator may not have noticed yet that the target has ended the last one.
+            wait("a session at the target", lambda: ask("state")["sessions"])
             self.initiator.wait_until_in(self.name)
             if expect.io == "any":
                 # The kernel looked for disks while the attack was on, and does so once. (With

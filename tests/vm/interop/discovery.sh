@@ -18,6 +18,8 @@ records() { iscsiadm -m node 2>/dev/null | sort; }
 value() { iscsiadm -m node -T "$1" -p "$portal" 2>/dev/null | sed -n "s/^$2 = //p"; }
 # What LIO sees: initiators that are logged in to a target.
 initiators() { tr -d '\0' <"$config/target/iscsi/$1/tpgt_1/dynamic_sessions" | sort; }
+# It frees a session some time after it has answered the logout.
+nobody() { [ -z "$(initiators "$1")" ]; }
 
 both=$(for t in 0 1; do printf '%s,1 %s\n' "$portal" $iqn$t "$second" $iqn$t; done | sort)
 must "-o new" "${st[@]}" -o new
@@ -56,6 +58,7 @@ login ${iqn}1
 equal "transport of the session" iser "$(iscsiadm -m session | cut -d: -f1)"
 logout ${iqn}1
 must "forget it" iscsiadm -m node -o delete
+for t in 0 1; do wait_for 60 "the end of the sessions at ${iqn}$t" nobody ${iqn}$t; done
 say "static record"
 
 # Several interfaces: a session by each, each with a name of its own.

@@ -133,7 +133,7 @@ iface iser.b iser $iqn-b
 ours=$DRIVER
 for DRIVER in ib_iser $ours; do
 	use_driver "$DRIVER"
-	must "discovery" iscsiadm -m discovery -t st -I iser.a -I iser.b -p "$portal" -o new
+	interfaces="-I iser.a -I iser.b" discover
 	login $iqn
 	for i in a b; do wait_for 60 "disk of initiator $i" block_by $iqn-$i; done
 	udevadm settle

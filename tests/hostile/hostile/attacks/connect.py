@@ -138,9 +138,13 @@ class Hangs_up_behind_login(Hangs_up):
     def login(self, session, request, response):
         if session.login.done:
             session.full_feature = True
-            session.send(response, done=lambda _: self.hang_up(session))
+            session.send(response, done=lambda _: self.armed() and self.hang_up(session))
             return True
         return False
+
+    def armed(self):
+        """The response may have left when the attack was called off."""
+        return self.target.attack is self
 
 
 @attack(trigger="read", ends="")
