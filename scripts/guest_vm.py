@@ -34,7 +34,7 @@ class Vm:
 
     def __init__(self, name, cmd, folder):
         self.name, self.cmd, self.process = name, cmd, None
-        self.console, self.said = f"{folder}/console-{name}.log", f"{folder}/qemu-{name}.log"
+        self.console, self.log = f"{folder}/console-{name}.log", f"{folder}/qemu-{name}.log"
         self.answered = False
 
     async def start(self):
@@ -43,7 +43,7 @@ class Vm:
             ends[name], theirs = socket.socketpair()
             fds.append(theirs)
             chardevs += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
-        log = open(self.said, "ab")
+        log = open(self.log, "ab")
         self.process = await asyncio.create_subprocess_exec(
             *self.cmd, *chardevs, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             pass_fds=[s.fileno() for s in fds], start_new_session=True,
@@ -65,23 +65,32 @@ class Vm:
             await self.kill()
             raise Ended(f"guest {self.name} has not booted in {BOOT_LIMIT} s\n{state}") from None
 
+    async def cpus(self):
+        """Where its CPUs are: behind _stext, which tests/vm/init tells."""
+        registers = (await self.monitor("info registers -a")).splitlines()
+        return [" ".join(word for word in line.split() if word.startswith(("RIP=", "HLT=")))
+                for line in registers if line.startswith("RIP=")]
+
+    def said(self):
+        """The lines on its console."""
+        with open(self.console, errors="replace") as console:
+            return console.read().splitlines()
+
     async def state(self):
         """What may explain that it does not go on: the end of its console, and where its CPUs are."""
-        registers = (await self.monitor("info registers -a")).splitlines()
-        cpus = [" ".join(word for word in line.split() if word.startswith(("RIP=", "HLT=")))
-                for line in registers if line.startswith("RIP=")]
-        with open(self.console, errors="replace") as console:
-            return "\n".join([line.rstrip() for line in console.readlines()[-8:]] + cpus)
+        return "\n".join(self.said()[-8:] + await self.cpus())
 
     async def stuck(self):
-        """What its kernel says of the tasks that wait and of what its CPUs do."""
+        """What its kernel says of the tasks that wait and of what its CPUs do, if it still can."""
+        before = len(self.said())
+        places = await self.cpus()
         for key in "9wl":
             await self.monitor(f"sendkey alt-sysrq-{key}")
             await asyncio.sleep(1)
-        with open(self.console, errors="replace") as console:
-            said = console.read().rpartition("Show Blocked State")[2]
-        traces = [line for line in said.splitlines() if re.search(r"task:|RIP: |\] +\w\S*\+0x", line)]
-        return "\n".join([f"guest {self.name}, tasks that wait, and its CPUs:", *traces])
+            places += await self.cpus()
+        told = [line for line in self.said()[before:] if re.search(r"task:|RIP: |\] +\w\S*\+0x", line)]
+        base = [line for line in self.said()[:before] if line.endswith(" _stext")]
+        return "\n".join([f"guest {self.name}:", *base, *places, *told])
 
     async def monitor(self, line):
         self.mon.write(line.encode() + b"\n")

@@ -415,6 +415,14 @@ known_reports='WARNING: drivers/target/iscsi/iscsi_target_util[.]c:[0-9]+ at isc
 # Seen with ib_iser_rs alone, once; the trace is the class's, SCSI's and that of devices.
 known_reports="$known_reports|workqueue: WQ_MEM_RECLAIM iscsi_ctrl_[0-9:]+__iscsi_unbind_session [[]scsi_transport_iscsi[]] is flushing !WQ_MEM_RECLAIM pm:pm_runtime_work"
 
+# rxe_resp_queue_pkt() and rxe_comp_queue_pkt() hand a packet over, and with it their only reference to
+# its queue pair, which they then have go on: WARN_ON(rxe_read(task->qp) <= 0) if that was destroyed in
+# between. Seen once with ib_iser_rs, as a target closed its queue pair; the trace is rxe's alone, by
+# which a sender gives a packet to a queue pair of the same device.
+known_reports="$known_reports|WARNING: drivers/infiniband/sw/rxe/rxe_task[.]c:[0-9]+ at rxe_sched_task[+].* rxe_xmit_packet[+].* rxe_requester[+]"
+# For tests/hostile/fuzz.
+export known_reports
+
 # The same for memory that is lost, by the function that has allocated it.
 #
 # iscsit_build_text_rsp: LIO forgets the text of an answer to SendTargets that takes several PDUs.

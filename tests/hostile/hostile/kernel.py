@@ -24,6 +24,31 @@ REPORT = re.compile(
     r"|list_(add|del) corruption|rust_kernel: panicked")
 
 
+class Reports:
+    """What it must never say, line by line. A report that tests/vm/lib.sh knows is dropped as a whole."""
+
+    def __init__(self):
+        self.known = re.compile(os.environ.get("known_reports") or r"(?!)", re.S)
+        self.report = None
+
+    def of(self, line):
+        """The lines that are to be told now that this one has come."""
+        if "[ cut here ]" in line:
+            self.report = []
+        elif self.report is None:
+            return [line] if REPORT.search(line) else []
+        else:
+            self.report.append(line)
+            if "---[ end trace " in line:
+                lines, self.report = self.report, None
+                return [] if self.known.search("\n".join(lines)) else [x for x in lines if REPORT.search(x)]
+        return []
+
+    def rest(self):
+        """Of a report that has not ended."""
+        return self.report or []
+
+
 class Log:
     """The kernel log from now on."""
 
