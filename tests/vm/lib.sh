@@ -67,8 +67,12 @@ wait_for() {
 	local limit=$(($1 * $(slow 1 4))) what=$2 begin=$SECONDS
 	shift 2
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS - begin < limit)) || fail "$what: not within $limit s
-$(around)"
+		if ((SECONDS - begin >= limit)); then
+			# First of all, as what is around may hang as well.
+			say "FAILED: $what: not within $limit s"
+			around
+			exit 1
+		fi
 		sleep 0.1
 	done
 }
