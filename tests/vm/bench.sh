@@ -25,10 +25,6 @@ bench_target() {
 	fi
 	scattered_pages
 	iscsid_up
-	# What udev would read from a disk whenever it was written to is not to be measured.
-	mkdir -p /run/udev/rules.d
-	echo 'SUBSYSTEM=="block", OPTIONS+="nowatch"' >/run/udev/rules.d/99-bench.rules
-	must "udev's rules" udevadm control --reload
 }
 
 # fencing_target - tgt, beside the other: a key that it was told is invalidated by this side.

@@ -64,8 +64,9 @@ as_booted() {
 	! command -v dmsetup >/dev/null || dmsetup remove_all
 	losetup -D
 	unload_modules
-	# As quiet ends it.
-	pidof -q systemd-udevd || /usr/lib/systemd/systemd-udevd --daemon 3>&- 4>&-
+	# quiet ends udevd, unwatched gives it a rule.
+	rm -rf /run/udev/rules.d
+	if pidof -q systemd-udevd; then udevadm control --reload; else /usr/lib/systemd/systemd-udevd --daemon 3>&- 4>&-; fi
 	for l in ${PEERS:-}; do vm_kill "$l" && vm_start "$l" >/dev/null; done
 	[ ! -w /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
 	# shellcheck disable=SC2086 # Names without spaces.

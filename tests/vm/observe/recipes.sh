@@ -19,8 +19,6 @@ session_to() {
 	wait_for 30 "udev has looked at $disk" test -e "/run/udev/data/b$(<"/sys/block/${disk##*/}/dev")"
 	udevadm settle
 }
-# It would look again after each write.
-echo 'SUBSYSTEM=="block", OPTIONS="nowatch"' >/etc/udev/rules.d/99-nowatch.rules
 
 initiator_up
 lio_target $iqn
