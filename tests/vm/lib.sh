@@ -210,7 +210,8 @@ unload_driver() { wait_for 20 "unload of $DRIVER" modprobe -r "$DRIVER"; }
 #
 # When a disk is looked at, sd asks for a mode page that LIO does not have; and LIO (7.3) hangs in
 # isert_wait4cmds() when a connection ends with a command whose answer is not GOOD and not sent yet:
-# that is left to a thread which has ended by then. Many tests end connections under I/O.
+# that is left to a thread which has ended by then. Seen with ib_iser alone, sg_raw in a loop, in the
+# fifth round. Many tests end connections under I/O.
 unwatched() {
 	mkdir -p /run/udev/rules.d
 	echo 'SUBSYSTEM=="block", OPTIONS+="nowatch"' >/run/udev/rules.d/99-unwatched.rules
