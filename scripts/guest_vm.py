@@ -82,6 +82,12 @@ class Vm:
 
     async def stuck(self):
         """What its kernel says of the tasks that wait and of what its CPUs do, if it still can."""
+        try:
+            return await asyncio.wait_for(self.ask_kernel(), 30)
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as e:
+            return f"guest {self.name}: QEMU's monitor does not answer: {e!r}"
+
+    async def ask_kernel(self):
         before = len(self.said())
         places = await self.cpus()
         for key in "9wl":

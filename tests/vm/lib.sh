@@ -62,17 +62,19 @@ around() {
 	dmesg | tail -n 6
 }
 
+# fail_around WHAT - that comes first, as to ask what is around it may hang as well.
+fail_around() {
+	say "FAILED: $*"
+	around
+	exit 1
+}
+
 # wait_for SECONDS WHAT COMMAND… - until COMMAND succeeds; slow machines are no failure.
 wait_for() {
 	local limit=$(($1 * $(slow 1 4))) what=$2 begin=$SECONDS
 	shift 2
 	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS - begin >= limit)); then
-			# First of all, as what is around may hang as well.
-			say "FAILED: $what: not within $limit s"
-			around
-			exit 1
-		fi
+		((SECONDS - begin < limit)) || fail_around "$what: not within $limit s"
 		sleep 0.1
 	done
 }
@@ -379,8 +381,7 @@ same_disk() {
 	local ours
 	blockdev --flushbufs "$disk"
 	ours=$(timeout "$(slow 240 960)" sha256sum "$disk" | cut -d' ' -f1)
-	[ -n "$ours" ] || fail "the disk cannot be read
-$(around)"
+	[ -n "$ours" ] || fail_around "the disk cannot be read"
 	equal "content of the target's disk" "$ours" "$(on target 'sha256sum <$(disk disk0)' | cut -d' ' -f1)"
 }
 
@@ -434,7 +435,7 @@ known_reports="$known_reports|workqueue: WQ_MEM_RECLAIM iscsi_ctrl_[0-9:]+__iscs
 
 # rxe_resp_queue_pkt() and rxe_comp_queue_pkt() hand a packet over, and with it their only reference to
 # its queue pair, which they then have go on: WARN_ON(rxe_read(task->qp) <= 0) if that was destroyed in
-# between. Seen once with ib_iser_rs, as a target closed its queue pair; the trace is rxe's alone, by
+# between. Seen once with ib_iser_rs, in hostile/fuzz, not tried with ib_iser; the trace is rxe's alone, by
 # which a sender gives a packet to a queue pair of the same device.
 known_reports="$known_reports|WARNING: drivers/infiniband/sw/rxe/rxe_task[.]c:[0-9]+ at rxe_sched_task[+].* rxe_xmit_packet[+].* rxe_requester[+]"
 # For tests/hostile/fuzz.
